@@ -1,0 +1,45 @@
+# Everything a person or CI runs. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+OPENREK_MODELS ?= $(wildcard ../shared/models)
+export OPENREK_MODELS
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types check clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "openrek needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,postgres]'
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo
+
+install: $(STAMPS)/test ## Set up .venv with everything that development needs
+
+demo: $(STAMPS)/demo ## Analyse a video through boto3, from upload to paged labels (VIDEO=my.mp4 for your own)
+	$(BIN)/openrek demo $(if $(VIDEO),"$(VIDEO)")
+
+test: $(STAMPS)/test ## Unit and contract tests and one end-to-end flow
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMPS)/test ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMPS)/test ## Strict types
+	$(BIN)/mypy
+
+check: test lint types ## Everything that a commit needs
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
