@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+
 from openrek.clock import ManualClock
 from openrek.db import Database
-from sqlalchemy import create_engine, text
 
 SHARED = Path(os.environ.get("OPENREK_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

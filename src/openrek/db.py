@@ -19,7 +19,8 @@ _READ_ONLY = "openrek_read_only"
 class Database:
     """One database, its connections and its two kinds of transactions.
 
-    SQLite runs in WAL mode: any number of readers beside one writer, and a writer takes its lock when it begins, so that it waits instead of failing.
+    SQLite runs in WAL mode: any number of readers beside one writer. A writer takes its lock when it begins, so that it waits
+    instead of failing.
 
     Parameters
     ----------
@@ -87,7 +88,8 @@ class Database:
             current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if known else None
         if current != head:
             raise DatabaseOutdatedError(
-                f"The database is at migration {current or 'none'}, this version of openrek needs {head}. Start `openrek serve` once: it migrates."
+                f"The database is at migration {current or 'none'}, this version of openrek needs {head}. "
+                "Start `openrek serve` once: it migrates."
             )
 
     def close(self) -> None:

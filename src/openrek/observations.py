@@ -181,7 +181,7 @@ class Observations:
 
     def to_bytes(self) -> bytes:
         """The batch as safetensors."""
-        arrays = {"pts": self.pts, "frame": self.frame, "counts": self.counts}
+        arrays: dict[str, NDArray[Any]] = {"pts": self.pts, "frame": self.frame, "counts": self.counts}
         arrays |= {f"column.{name}": np.ascontiguousarray(column) for name, column in self.columns.items()}
         return save(arrays, metadata={"role": self.role})
 
@@ -202,12 +202,8 @@ class Observations:
         if set(arrays) != {"pts", "frame", "counts", *(f"column.{name}" for name in schema)}:
             raise ObservationError(f"a batch of {role} has the arrays {sorted(arrays)}")
         pts, frame, counts = arrays["pts"], arrays["frame"], arrays["counts"]
-        if (
-            pts.dtype != np.int64
-            or frame.dtype != np.int64
-            or counts.dtype != np.int32
-            or not pts.shape == frame.shape == counts.shape == (len(pts),)
-        ):
+        typed = [array.dtype.name for array in (pts, frame, counts)] == ["int64", "int64", "int32"]
+        if not typed or pts.ndim != 1 or not pts.shape == frame.shape == counts.shape:
             raise ObservationError(f"a batch of {role} has moments of the wrong type or number")
         if (counts < 0).any() or (np.diff(pts) < 0).any() or (np.diff(frame) <= 0).any():
             raise ObservationError(f"a batch of {role} is not in time order")

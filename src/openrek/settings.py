@@ -66,8 +66,8 @@ class ServiceSettings(BaseModel):
 class Settings(BaseSettings):
     """All settings.
 
-    `OPENREK_PORT=8080` sets `port`, `OPENREK_LABELS__SAMPLING_RATE=5` sets `sampling_rate` of `labels`; `openrek.toml` in the working directory (or
-    the file that `OPENREK_CONFIG` names) uses the same names; the environment wins.
+    `OPENREK_PORT=8080` sets `port`, `OPENREK_LABELS__SAMPLING_RATE=5` sets `sampling_rate` of `labels`; `openrek.toml` in the
+    working directory (or the file that `OPENREK_CONFIG` names) uses the same names; the environment wins.
     """
 
     model_config = SettingsConfigDict(
