@@ -24,7 +24,9 @@
     │   ├── InvalidPageTokenError (ValueError)
     │   ├── IllegalTransitionError (RuntimeError)
     │   └── LeaseLostError
-    └── DatabaseOutdatedError (RuntimeError)
+    ├── DatabaseOutdatedError (RuntimeError)
+    ├── ModelMismatchError (TypeError)      a result that the service model does not allow: our bug
+    └── ClientGoneError (ConnectionError)   the client hung up before it had sent or read everything
 
 The docstring of a class is its default message.
 """
@@ -123,6 +125,11 @@ class TokenMismatchError(JobError, ValueError):
 class TooManyJobsError(JobError):
     """The limit of open jobs is reached."""
 
+    def __init__(self, open_jobs: int, limit: int) -> None:
+        super().__init__(f"{open_jobs} jobs are open, and no more than {limit} may be")
+        self.open_jobs = open_jobs
+        self.limit = limit
+
 
 class InvalidPageTokenError(JobError, ValueError):
     """Invalid Token"""
@@ -138,3 +145,11 @@ class LeaseLostError(JobError):
 
 class DatabaseOutdatedError(OpenrekError, RuntimeError):
     """The database has not been migrated to this version of openrek."""
+
+
+class ModelMismatchError(OpenrekError, TypeError):
+    """The result does not fit the service model."""
+
+
+class ClientGoneError(OpenrekError, ConnectionError):
+    """The client closed the connection."""

@@ -54,14 +54,25 @@ class ServiceError(OpenrekError):
         HTTP status where neither the model nor the protocol says one.
     details
         Further members of the error's shape, on the wire beside the message.
+    headers
+        Further headers of the reply, beside those of every error.
     """
 
-    def __init__(self, code: str, message: str = "", *, status: int = 400, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str = "",
+        *,
+        status: int = 400,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message or code)
         self.code = code
         self.text = message
         self.status = status
         self.details = dict(details or {})
+        self.headers = dict(headers or {})
 
 
 class Upload(Protocol):
