@@ -1,0 +1,96 @@
+"""Write a checkpoint as ONNX in YOLOX's raw layout: python -m training.export MEAN.pt OUT.onnx [--side 416]
+
+`images` f32 (n, 3, side, side), BGR 0–255, letterboxed to the left top on grey 114 → `output` f32 (n, cells, 85), cells by stride 8, 16,
+32 and row by row. Columns are x, y, w, h, objectness and 80 class scores: centre (x + column) * stride, (y + row) * stride, size exp(w) *
+stride, exp(h) * stride, score objectness * class. Scaling of the input and, where a calibration is given, of the scores is part of the
+graph.
+"""
+
+import argparse
+import dataclasses
+import json
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.network import Detector
+from training.train import load_weights
+
+OPSET = 17
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Calibration:
+    """Beta calibration (Kull et al., 2017): logit of the calibrated score is a log p - b log(1 - p) + c, a and b not negative, so order
+    is kept.
+    """
+
+    a: float = 1.0
+    b: float = 1.0
+    c: float = 0.0
+
+    def __call__(self, score: Tensor) -> Tensor:
+        p = score.clamp(1e-6, 1 - 1e-6)
+        return torch.sigmoid(self.a * torch.log(p) - self.b * torch.log(1 - p) + self.c)
+
+
+class Exported(nn.Module):
+    """The detector with what comes before and after it."""
+
+    def __init__(self, net: Detector, calibration: Calibration | None) -> None:
+        super().__init__()
+        self.net, self.calibration = net, calibration
+
+    def forward(self, images: Tensor) -> Tensor:
+        kinds, places = self.net(images * (1 / 64))
+        left, top, right, bottom = F.softplus(places[..., 1:]).unbind(-1)
+        boxes = torch.stack([right - left + 0.5, bottom - top + 0.5, torch.log(2 * (left + right)), torch.log(2 * (top + bottom))], -1)
+        sure, kinds = places[..., :1].sigmoid(), kinds.sigmoid()
+        if self.calibration:
+            # The product of both columns is the calibrated score; objectness stays an upper bound of it, so readers may filter by it first.
+            calibrated = self.calibration(sure)
+            sure, kinds = calibrated, self.calibration(sure * kinds) / calibrated
+        return torch.cat([boxes, sure, kinds], -1)
+
+
+def export(weights: Path, out: Path, side: int, calibration: Calibration | None = None) -> None:
+    net = Detector()
+    load_weights(net, weights)
+    wrapped = Exported(net, calibration).eval()
+    free = {"images": {0: "n"}, "output": {0: "n"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        example = torch.zeros(1, 3, side, side)
+        torch.onnx.export(
+            wrapped,
+            (example,),
+            str(out),
+            input_names=["images"],
+            output_names=["output"],
+            opset_version=OPSET,
+            dynamo=False,
+            dynamic_axes=free,
+        )
+    model = onnx.load(str(out))
+    onnx.checker.check_model(model)
+    model.producer_name, model.doc_string = "openrek", ""
+    onnx.save(model, str(out))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--side", type=int, default=416)
+    parser.add_argument("--calibration", type=Path, help="what training.calibrate wrote")
+    args = parser.parse_args()
+    calibration = Calibration(**json.loads(args.calibration.read_text())["beta"]) if args.calibration else None
+    export(args.weights, args.out, args.side, calibration)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Teach the detector its teacher's map: python -m training.train RUN_FOLDER --steps N
+
+The run folder holds the checkpoint; the same command continues a run that was stopped at any moment. Each worker is one process with one
+thread: it makes its pictures, asks the teacher, computes its gradient, and steps its share of the parameters, which all workers hold in
+common.
+"""
+
+import argparse
+import ctypes
+import dataclasses
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.augment import Painter
+from training.corpus import odds, read
+from training.feed import Feed
+from training.losses import MapLoss
+from training.network import Detector
+from training.optimiser import Muon
+from training.settings import SCHEDULES, SIDES, Settings, shared
+
+SAVE_EVERY = 200  # steps, some three minutes
+
+
+@dataclasses.dataclass(slots=True)
+class Common:
+    """What the workers share: parameters, their running mean, a row of gradients each, and where they meet."""
+
+    net: Detector
+    mean: Detector
+    gradients: Tensor
+    meet: Barrier
+
+
+def slices(net: nn.Module) -> Iterator[tuple[str, slice, torch.Size]]:
+    at = 0
+    for name, p in net.named_parameters():
+        yield name, slice(at, at + p.numel()), p.shape
+        at += p.numel()
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in torch.load(path, weights_only=True).items()})
+
+
+class Worker:
+    """One of the processes that train together."""
+
+    def __init__(self, rank: int, settings: Settings, folder: Path, teacher: Path, painter: Painter, common: Common) -> None:
+        self.rank, self.settings, self.folder, self.teacher, self.painter, self.common = rank, settings, folder, teacher, painter, common
+        self.feeds: dict[int, Feed] = {}
+        self.loss = MapLoss()
+        self.optimiser = Muon(common.net, rank, settings.workers)
+        self.places = {name: (where, shape) for name, where, shape in slices(common.net)}
+        self.step = 0
+        self._resume()
+
+    def run(self) -> None:
+        shown, began, parts = np.zeros(3), time.monotonic(), np.zeros(3)
+        common, settings = self.common, self.settings
+        pixels_seen = 0
+        while self.step < settings.steps:
+            t0 = time.monotonic()
+            side, batch, target = self._batch()
+            t1 = time.monotonic()
+            with torch.autocast("cpu", torch.bfloat16):
+                kinds, places = common.net(batch)
+            value, told = self.loss(kinds, places, target, side)
+            common.net.zero_grad()
+            value.backward()
+            t2 = time.monotonic()
+            for name, p in common.net.named_parameters():
+                common.gradients[self.rank, self.places[name][0]] = p.grad.flatten() if p.grad is not None else 0
+            common.meet.wait()
+            self._update()
+            common.meet.wait()
+            self.step += 1
+            parts += np.array([t1 - t0, t2 - t1, time.monotonic() - t2])
+            shown = told + 0.98 * (shown - told) if self.step > 1 and shown.any() else np.array(told)
+            pixels_seen += batch.shape[0] * side * side * settings.workers
+            if self.rank == 0 and self.step % 50 == 0:
+                taken = time.monotonic() - began
+                shares = " ".join(f"{name} {part / taken:.2f}" for name, part in zip(("feed", "net", "meet"), parts, strict=True))
+                rates = f"{pixels_seen / 1e6 / taken:.2f} Mpixel/s {shares}"
+                losses = " ".join(f"{v:.3f}" for v in shown)
+                print(f"{self.step}/{settings.steps} rate {settings.rate(self.step):.3f} losses {losses} {rates}", flush=True)
+                began, parts, pixels_seen = time.monotonic(), np.zeros(3), 0
+            if self.step % SAVE_EVERY == 0 or self.step == settings.steps:
+                self._save()
+
+    def _batch(self) -> tuple[int, Tensor, object]:
+        settings = self.settings
+        odds = settings.odds(self.step)
+        side = int(np.random.default_rng([settings.seed, self.step]).choice(list(odds), p=list(odds.values())))
+        if side not in self.feeds:
+            self.feeds[side] = Feed(self.painter, self.teacher, SIDES[side], settings.uses)
+        batch, target = self.feeds[side].batch(np.random.default_rng([settings.seed, self.step, self.rank]))
+        return side, batch, target
+
+    @torch.no_grad()
+    def _update(self) -> None:
+        common = self.common
+        gradients = {}
+        for name in self.optimiser.own:
+            where, shape = self.places[name]
+            gradients[name] = common.gradients[:, where].mean(0).view(shape)
+        self.optimiser.step(gradients, self.settings.rate(self.step))
+        weight = 1 - min(self.settings.averaging, (1 + self.step) / (20 + self.step))
+        means = dict(common.mean.named_parameters())
+        for name, p in self.optimiser.own.items():
+            means[name].lerp_(p, weight)
+        if self.rank == 0:
+            for a, b in zip(common.mean.buffers(), common.net.buffers(), strict=True):
+                a.lerp_(b, weight) if a.is_floating_point() else a.copy_(b)
+
+    def _save(self) -> None:
+        new, old, current = (self.folder / name for name in ("checkpoint.new", "checkpoint.old", "checkpoint"))
+        if self.rank == 0:
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+        self.common.meet.wait()
+        torch.save(self.optimiser.state(), new / f"optimiser.{self.rank}.pt")
+        if self.rank == 0:
+            torch.save({"step": self.step, "net": self.common.net.state_dict(), "mean": self.common.mean.state_dict()}, new / "state.pt")
+            half = {k: v.half() if v.is_floating_point() else v for k, v in self.common.mean.state_dict().items()}
+            torch.save(half, new / "mean.pt")
+        self.common.meet.wait()
+        if self.rank == 0:
+            shutil.rmtree(old, ignore_errors=True)
+            if current.exists():
+                current.rename(old)
+            new.rename(current)
+
+    def _resume(self) -> None:
+        found = next((f for f in (self.folder / "checkpoint", self.folder / "checkpoint.old") if f.exists()), None)
+        if not found:
+            return
+        state = torch.load(found / "state.pt", weights_only=True)
+        self.step = state["step"]
+        self.common.net.load_state_dict(state["net"])
+        self.common.mean.load_state_dict(state["mean"])
+        merged: dict[str, dict[str, Tensor]] = {"speed": {}}
+        for shard in sorted(found.glob("optimiser.*.pt")):
+            part = torch.load(shard, weights_only=True)
+            merged["speed"] |= part.pop("speed")
+            merged |= part
+        self.optimiser.load(merged)
+        if self.rank == 0:
+            print(f"continuing at step {self.step}", flush=True)
+
+
+def share(net: nn.Module) -> None:
+    """Put parameters, not buffers, where other processes see them."""
+    for p in net.parameters():
+        p.data = p.data.contiguous().share_memory_()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--peak", type=float, default=Settings.peak)
+    parser.add_argument("--schedule", choices=SCHEDULES, default=Settings.schedule)
+    parser.add_argument("--seed", type=int, default=Settings.seed)
+    parser.add_argument("--workers", type=int, default=Settings.workers)
+    parser.add_argument("--uses", type=int, default=Settings.uses)
+    parser.add_argument("--leave-out", nargs="*", default=[], help="sources of the corpus")
+    parser.add_argument("--start", type=Path, help="weights to begin from (mean.pt of another run)")
+    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--teacher", type=Path)
+    parser.add_argument("--pid-file", type=Path)
+    args = parser.parse_args()
+    settings = Settings(
+        args.steps, args.peak, schedule=args.schedule, seed=args.seed, workers=args.workers, uses=args.uses, leave_out=tuple(args.leave_out)
+    )
+    teacher = args.teacher or shared("models", "yolox-nano", "yolox_nano.onnx")
+    args.folder.mkdir(parents=True, exist_ok=True)
+    (args.folder / "settings.json").write_text(
+        json.dumps(dataclasses.asdict(settings) | {"start": args.start and args.start.name}, indent=1)
+    )
+    if args.pid_file:
+        args.pid_file.write_text(str(os.getpid()))
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    torch.manual_seed(settings.seed)
+    photographs = read(args.corpus or shared("corpus"), leave_out=frozenset(settings.leave_out), held_out=False)
+    print(f"{len(photographs)} photographs", flush=True)
+    painter = Painter(photographs, odds(photographs))
+    net = Detector()
+    if args.start:
+        load_weights(net, args.start)
+    mean = Detector()
+    mean.load_state_dict(net.state_dict())
+    share(net)
+    share(mean)
+    size = sum(p.numel() for p in net.parameters())
+    print(f"{size:,} parameters", flush=True)
+    context = multiprocessing.get_context("fork")
+    common = Common(net, mean, torch.zeros(settings.workers, size).share_memory_(), context.Barrier(settings.workers))
+
+    def work(rank: int) -> None:
+        if rank:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no worker outlives the first
+        Worker(rank, settings, args.folder, teacher, painter, common).run()
+
+    others = [context.Process(target=work, args=(rank,), daemon=True) for rank in range(1, settings.workers)]
+    for other in others:
+        other.start()
+    work(0)
+    for other in others:
+        other.join()
+
+
+if __name__ == "__main__":
+    main()
