@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     secret_access_key: SecretStr = SecretStr("openrek-secret")
     database: str | None = Field(None, description="SQLAlchemy URL of the job database; SQLite in `data` if unset.")
     models: str = Field("", description="Folders of model files, separated as in PATH; looked at before all others.")
+    model_mirror: str | None = Field(None, description="URL to fetch models from instead: a copy of the cache's `models` folder.")
+    cache: Path | None = Field(None, description="Folder of what can be fetched again, such as models; the user's cache folder if unset.")
     base_domain: str = Field("localhost", description="Virtual-host S3 addresses are <bucket>.<base domain>.")
     strict_formats: bool = Field(False, description="Accept what AWS accepts: H.264 in MP4 or MOV.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -106,6 +109,18 @@ class Settings(BaseSettings):
     def model_folders(self) -> tuple[Path, ...]:
         """Folders of model files that the user named."""
         return tuple(Path(folder) for folder in self.models.split(os.pathsep) if folder)
+
+    @property
+    def cache_folder(self) -> Path:
+        """Folder of what can be fetched again."""
+        if self.cache is not None:
+            return self.cache
+        if "XDG_CACHE_HOME" in os.environ:
+            return Path(os.environ["XDG_CACHE_HOME"], "openrek")
+        try:
+            return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "openrek"
+        except RuntimeError:  # a user without a home folder
+            return self.data / "cache"
 
     @classmethod
     def settings_customise_sources(
