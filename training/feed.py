@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from training.augment import Painter, colour
+from training.grid import mirror
 from training.losses import Target
-from training.network import STRIDES
 from training.settings import Side
 from training.teacher import Answer, Teacher
 
@@ -22,16 +22,6 @@ class Shown:
     pixels: np.ndarray
     answer: Answer
     left: int
-
-
-def mirror(side: int) -> np.ndarray:
-    """For each cell, the cell at its place in the mirrored picture."""
-    out, base = [], 0
-    for s in STRIDES:
-        n = side // s
-        out.append(base + np.arange(n * n).reshape(n, n)[:, ::-1].reshape(-1))
-        base += n * n
-    return np.concatenate(out)
 
 
 def mirrored(pixels: np.ndarray, answer: Answer, cells: np.ndarray) -> tuple[np.ndarray, Answer]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STRIDES = (8, 16, 32)
+from training.grid import STRIDES, grid
 
 
 class Conv(nn.Sequential):
@@ -106,12 +106,8 @@ class Detector(nn.Module):
 
 def cells(side: int) -> tuple[Tensor, Tensor]:
     """Centres (cells, 2) in pixels and strides (cells,) of a square input."""
-    points, strides = [], []
-    for s in STRIDES:
-        y, x = torch.meshgrid(torch.arange(side // s), torch.arange(side // s), indexing="ij")
-        points.append((torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * s)
-        strides.append(torch.full(((side // s) ** 2,), float(s)))
-    return torch.cat(points), torch.cat(strides)
+    at, strides = (torch.from_numpy(a) for a in grid(side))
+    return (at + 0.5) * strides[:, None], strides
 
 
 def corners(logits: Tensor, points: Tensor, strides: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 from training.augment import GREY
-from training.teacher import grid
+from training.grid import grid
 
 Raw = np.ndarray
 

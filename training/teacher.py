@@ -9,7 +9,7 @@ import openvino as ov
 from onnx import numpy_helper
 
 from training.augment import Picture
-from training.network import STRIDES
+from training.grid import candidates, grid
 
 KEPT = 0.02  # objectness from which a cell's classes and box are taught
 
@@ -42,29 +42,6 @@ def with_free_batch(path: Path) -> bytes:
     for v in (*model.graph.input, *model.graph.output):
         v.type.tensor_type.shape.dim[0].dim_param = "n"
     return model.SerializeToString()
-
-
-def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Left top corner of each cell in strides (cells, 2), and strides (cells,)."""
-    at, strides = [], []
-    for s in STRIDES:
-        y, x = np.divmod(np.arange((side // s) ** 2), side // s)
-        at.append(np.stack([x, y], 1))
-        strides.append(np.full((side // s) ** 2, s))
-    return np.concatenate(at).astype(np.float32), np.concatenate(strides).astype(np.float32)
-
-
-def candidates(small: int, large: int) -> np.ndarray:
-    """(student cells, 4) the teacher's cells whose centres lie in each student cell, repeated where there are fewer than four."""
-    out, base = [], 0
-    for s in STRIDES:
-        n, m = small // s, large // s
-        home = ((np.arange(m) + 0.5) * n / m).astype(int)
-        axis = np.array([[np.flatnonzero(home == i)[0], np.flatnonzero(home == i)[-1]] for i in range(n)])
-        pairs = axis[:, None, :, None] * m + axis[None, :, None, :]
-        out.append(base + pairs.reshape(n * n, 4))
-        base += m * m
-    return np.concatenate(out)
 
 
 class Teacher:

@@ -1,0 +1,66 @@
+"""The parts of the training recipe that need no PyTorch."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from training.augment import Painter
+from training.corpus import Photograph, odds
+
+from training import categories, grid, settings
+
+
+def photograph(kind: int, box: list[float]) -> Photograph:
+    pixels = np.full((200, 288, 3), 50, np.uint8)
+    x, y, w, h = (int(v) for v in box)
+    pixels[y : y + h, x : x + w] = (0, 0, 255)
+    return Photograph("made", f"{kind}.jpg", pixels, np.array([[kind, *box]], np.float32), np.zeros((0, 6), np.float32), frozenset({kind}))
+
+
+def test_categories_are_cocos():
+    assert (categories.NAMES[0], categories.IDS[0]) == ("person", 1)
+    assert (categories.NAMES[79], categories.IDS[79]) == ("toothbrush", 90)
+    assert categories.NAMES[categories.INDEX[18]] == "dog"
+
+
+@pytest.mark.parametrize("side", settings.SIDES.values(), ids=str)
+def test_every_cell_of_the_teacher_has_one_home(side):
+    found = grid.candidates(side.student, side.teacher)
+    assert set(found.ravel()) == set(range(len(grid.grid(side.teacher)[0])))
+    homes = [{int(c) for c in row} for row in found]
+    assert sum(len(h) for h in homes) == len(set.union(*homes))
+
+
+def test_mirror_twice_is_the_identity():
+    cells = grid.mirror(192)
+    assert (cells[cells] == np.arange(len(cells))).all()
+
+
+def test_boxes_follow_the_pixels():
+    photographs = [photograph(k, [60 + 9 * k, 50, 80, 70]) for k in range(5)]
+    painter = Painter(photographs, odds(photographs))
+    for seed in range(40):
+        made = painter.picture(np.random.default_rng(seed), 320)
+        assert made.pixels.shape == (320, 320, 3)
+        for _, left, top, right, bottom in made.human.tolist():
+            assert 0 <= left < right <= 320
+            assert 0 <= top < bottom <= 320
+            inside = made.pixels[round(top) + 3 : round(bottom) - 3, round(left) + 3 : round(right) - 3].astype(int)
+            assert (inside[..., 2] >= inside[..., 0]).mean() > 0.97
+
+
+def test_rare_classes_come_up_more_often():
+    photographs = [photograph(0, [10, 10, 50, 50])] * 99 + [photograph(7, [10, 10, 50, 50])]
+    weight = np.diff(odds(photographs), prepend=0)
+    assert weight[-1] > 1.5 * weight[0]
+
+
+def test_rate_rises_and_falls():
+    run = settings.Settings(steps=1000)
+    rates = [run.rate(k) for k in range(1000)]
+    assert rates[0] < rates[100] < max(rates) <= run.peak
+    assert rates[-1] == pytest.approx(run.peak / 100, rel=0.01)
