@@ -75,6 +75,8 @@ def _rest_reply(service: Service, operation: OperationModel, values: dict[str, A
         if value is None:
             continue
         if member.location == "statusCode":
+            if value not in range(200, 600):
+                mismatch(member.shape, value)
             reply.status = value
         elif member.location is not None:
             reply.headers += _headers(member, value)
