@@ -26,6 +26,7 @@ Progress = Callable[[int], None]
 """Told how many bytes of the file are there."""
 
 BLOCK = 1 << 16
+UNFINISHED = ".part"
 _WORTH_ANOTHER_TRY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -75,7 +76,7 @@ def download(
     reasons = [] if urls else ["It comes inside the package and has no address: install openrek again."]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _partial(folder / f"{file.name}.part") as part:
+        with _partial(folder / (file.name + UNFINISHED)) as part:
             if target.exists() and _digest_of(target) == file.sha256:
                 os.unlink(part.name)
                 return target
@@ -187,6 +188,7 @@ class _Transfer:
             opener.addheaders.append(("Range", f"bytes={held}-"))
         try:
             response: HTTPResponse = opener.open(self.url, timeout=self.patience.timeout)
+            return response
         except HTTPError as error:
             error.close()
             status = f"{error.code} {error.reason}"
@@ -201,12 +203,6 @@ class _Transfer:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise _FailedError(f"{_reason(error)} (SSL_CERT_FILE names a file of further authorities)") from error
             raise _InterruptedError(_reason(error)) from error
-        start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-        if response.status == HTTPStatus.PARTIAL_CONTENT and start != str(held):
-            response.close()
-            self.part.truncate(0)
-            raise _InterruptedError(f"it answered a range from {held} on with one from {start or 'nowhere'} on")
-        return response
 
 
 def _reason(error: BaseException) -> str:

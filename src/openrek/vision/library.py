@@ -16,7 +16,7 @@ from openrek.observations import ModelFacts
 from openrek.settings import Settings
 from openrek.vision.catalogue import Catalogue, ModelEntry, ModelFile, catalogue
 from openrek.vision.digests import Digests
-from openrek.vision.download import download
+from openrek.vision.download import UNFINISHED, download
 
 LOG = logging.getLogger(__name__)
 
@@ -242,7 +242,7 @@ def _files_in(folder: Path) -> Iterator[tuple[Path, int]]:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         below.append(Path(entry.path))
-                    elif entry.is_file():
+                    elif entry.is_file() and not entry.name.endswith(UNFINISHED):
                         yield Path(entry.path), entry.stat().st_size
                 except OSError:
                     continue

@@ -178,7 +178,12 @@ def test_a_range_that_cannot_be_satisfied_starts_again(server, tmp_path, patienc
 
 def test_a_range_that_was_not_asked_for_is_not_taken(server, tmp_path, patience):
     (tmp_path / "net.onnx.part").write_bytes(CONTENT[:1000])
-    server.script = [status(206, Content_Range=f"bytes 500-{len(CONTENT) - 1}/{len(CONTENT)}")]
+
+    def another_range(handler):
+        handler.head(206, Content_Length=len(CONTENT) - 1000, Content_Range=f"bytes 500-{len(CONTENT) - 501}/{len(CONTENT)}")
+        handler.wfile.write(CONTENT[500:-500])
+
+    server.script = [another_range]
     assert download(FILE, tmp_path, [server.url], patience=patience).read_bytes() == CONTENT
     assert server.ranges == ["bytes=1000-", None]
 
@@ -189,6 +194,15 @@ def test_other_content_is_never_given_out(server, tmp_path, patience):
         download(FILE, tmp_path, [server.url], patience=patience)
     assert not (tmp_path / "net.onnx").exists()
     assert len(server.ranges) == 1
+
+
+def test_other_content_that_comes_in_pieces_is_given_up_at_the_second_time(server, tmp_path, patience):
+    server.content = CONTENT[::-1]
+    server.script = [cut(1000), whole] * 4
+    with pytest.raises(ModelDownloadError, match="what it sends has the SHA-256"):
+        download(FILE, tmp_path, [server.url], patience=patience)
+    assert server.ranges == [None, "bytes=1000-"] * 2
+    assert (tmp_path / "net.onnx.part").stat().st_size == 0
 
 
 def test_a_page_instead_of_the_file_is_told_by_its_length(server, tmp_path, patience):

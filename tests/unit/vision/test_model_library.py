@@ -81,6 +81,12 @@ def test_a_file_is_known_by_its_content_whatever_its_name(library, tmp_path):
     assert library.locate(library.catalogue.named("good").sha256) == (path,)
 
 
+def test_a_download_that_goes_on_is_no_model_yet(library, tmp_path):
+    put(tmp_path / "cache/models/good", "good.onnx.part", content("good"))
+    with pytest.raises(ModelNotFoundError):
+        library.choose("objects", "good")
+
+
 def test_a_link_to_a_file_is_followed_and_a_link_to_a_folder_is_not(library, tmp_path):
     sha256 = library.catalogue.named("good").sha256
     blob = put(tmp_path / "elsewhere", "blob", content("good"))

@@ -180,15 +180,16 @@ def test_boxes_are_clipped_to_the_frame_and_dropped_in_the_padding(detector, pho
 
 
 def test_a_network_that_answers_nonsense_makes_no_nonsense_observations(detector, photo):
-    output = box_output((0, 0, 32, 16, 0.9, 7), (16, 8, 48, 24, 0.8, 3), (16, 8, 48, 24, 0.7, 5), (0, 0, 9, 9, 0.6, 1))
+    twice = (32, 32, 48, 48, 0.5, 9)
+    output = box_output((0, 0, 32, 16, 0.9, 7), (16, 8, 48, 24, 0.8, 3), (16, 8, 48, 24, 0.7, 5), (0, 0, 9, 9, 0.6, 1), twice, twice)
     output[0, 4] = np.nan
     output[1, 0] = np.nan
     output[2, 2:4] = 80
     output[3, 4] = 7
     with detector(output) as broken:
         (columns,) = broken.observe([photo(np.zeros((64, 64, 3), np.uint8))])
-    assert columns["kind"].tolist() == [1, 5]
-    assert columns["confidence"].tolist() == pytest.approx([1.0, 0.7])
+    assert columns["kind"].tolist() == [1, 5, 9]
+    assert columns["confidence"].tolist() == pytest.approx([1.0, 0.7, 0.5])
     batch = Observations.gather("objects", [Observation(0, 0, columns)])
     assert len(Observations.from_bytes("objects", batch.to_bytes())) == 1
 
