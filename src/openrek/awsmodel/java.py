@@ -72,7 +72,7 @@ def _java_number(digits: str) -> str:
     number = Decimal(digits)
     if number.is_zero():
         return "-0.0" if math.copysign(1, float(digits)) < 0 else "0.0"
-    if 1e-3 <= abs(number) < 10**7:
+    if Decimal("0.001") <= abs(number) < 10**7:
         text = format(number, "f")
         return text if "." in text else f"{text}.0"
     exponent = number.adjusted()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Member:
     """A reference to a shape: a structure's member, a list's element, a map's key or value.
 
@@ -39,8 +39,11 @@ class Member:
     xml_namespace: Mapping[str, str] | None = None
     timestamp_format: str | None = None
 
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.shape!r}>"
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(slots=True, eq=False, repr=False)
 class Shape:
     """A type of a service model.
 
@@ -81,6 +84,9 @@ class Shape:
     error_code: str | None = None
     http_status: int | None = None
     fault: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
 
 
 class ShapeTable:
