@@ -14,6 +14,7 @@
     │   ├── ModelCorruptError (ValueError)
     │   └── ModelDownloadError (OSError)
     ├── ObservationError (ValueError)       a child sent what no observer sends
+    ├── InvalidRequestError (ValueError)    the service model admits the request, but it makes no sense
     ├── ChildError
     │   ├── ChildCrashedError
     │   └── ChildStuckError (TimeoutError)
@@ -96,6 +97,10 @@ class ModelDownloadError(ModelError, OSError):
 
 class ObservationError(OpenrekError, ValueError):
     """The observation does not fit its schema."""
+
+
+class InvalidRequestError(OpenrekError, ValueError):
+    """Request has invalid parameters"""
 
 
 class ChildError(OpenrekError):

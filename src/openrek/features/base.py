@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from openrek.observations import Demand, ModelFacts, Observed
 from openrek.video import VideoFacts
@@ -20,6 +20,13 @@ class Table:
     """Rows of one kind and the orders in which Get pages them: `SortBy` → sort key. The first order is the default."""
 
     orders: Mapping[str, Key]
+
+
+class View(NamedTuple):
+    """What a Get pages through: a table, in one of its orders."""
+
+    table: str
+    order: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,28 @@ class Feature(Protocol):
     tables: Mapping[str, Table]
     resources: tuple[str, ...]
 
+    def check(self, request: Params) -> None:
+        """Refuse a Start that the service model admits but that makes no sense.
+
+        Raises
+        ------
+        InvalidRequestError
+            With a message for the caller.
+        """
+        ...
+
     def demands(self, request: Params, settings: Mapping[str, Any]) -> tuple[Demand, ...]:
         """What must be observed for this request."""
         ...
 
     def reduce(self, reduction: Reduction) -> Iterator[tuple[str, Row]]:
         """Rows with the table that each belongs to, in any order, as a stream."""
+        ...
+
+    def view(self, request: Params) -> View:
+        """What a Get asks for."""
+        ...
+
+    def describe(self, request: Params, models: Mapping[str, ModelFacts]) -> Row:
+        """Members of the Get output that hold for every page: the model's version, what was asked for."""
         ...
