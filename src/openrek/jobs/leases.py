@@ -23,14 +23,15 @@ class Claim:
 
 def held(connection: Connection, claims: Iterable[Claim]) -> list[tuple[Claim, RowMapping]]:
     """The claims that still hold, with what counts of their jobs, which nobody else changes before the transaction ends."""
-    wanted = {claim.job.id: claim for claim in claims}
-    rows = connection.execute(
+    claims = list(claims)
+    found = connection.execute(
         select(jobs.c.id, jobs.c.token, jobs.c.state, jobs.c.crashes, jobs.c.errors)
-        .where(jobs.c.id.in_(wanted), jobs.c.state == State.RUNNING)
+        .where(jobs.c.id.in_([claim.job.id for claim in claims]), jobs.c.state == State.RUNNING)
         .order_by(jobs.c.id)  # always in the same order, so that no two transactions wait for each other
         .with_for_update()
     ).mappings()
-    return [(wanted[row["id"]], row) for row in rows if row["token"] == wanted[row["id"]].token]
+    running = {(row["id"], row["token"]): row for row in found}
+    return [(claim, running[key]) for claim in claims if (key := (claim.job.id, claim.token)) in running]
 
 
 def hold(connection: Connection, claim: Claim) -> RowMapping:

@@ -12,10 +12,8 @@ def test_the_migrations_make_the_tables_that_the_code_declares(jobs_database):
         assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
 
 
+@pytest.mark.parametrize("jobs_database", ["sqlite"], indirect=True)
 def test_the_migrations_make_the_same_constraints(jobs_database):
-    if jobs_database.dialect != "sqlite":
-        pytest.skip("SQLite keeps the text of its tables")
-
     def statements(connection):
         found = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"))
         return {name: sorted(line.strip(" ,\t") for line in sql.splitlines()) for name, sql in found}
