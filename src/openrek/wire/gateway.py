@@ -48,6 +48,11 @@ class Gateway:
         S3 buckets are also `<bucket>.<base domain>`; always so under localhost.
     threads
         Plain functions that run at once.
+
+    Raises
+    ------
+    LookupError
+        A service or an operation is not in botocore's models.
     """
 
     def __init__(
@@ -61,6 +66,9 @@ class Gateway:
         threads: int = 64,
     ) -> None:
         self._services = {name: load_service(name) for name in services}
+        for name, operations in services.items():
+            if strangers := operations.keys() - set(self._services[name].operation_names):
+                raise LookupError(f"{name} has no operations {sorted(strangers)}")
         self._by_signing_name = {service.signing_name: service for service in self._services.values()}
         self._callers = Callers(services, threads)
         self._account = account

@@ -47,8 +47,8 @@ def find_signature(headers: Mapping[str, str], query: Mapping[str, str]) -> Sign
 
 def service_by_target(headers: Mapping[str, str], services: Iterable[Service]) -> Service | None:
     """The service whose prefix `X-Amz-Target` has."""
-    prefix, dot, _ = headers.get("x-amz-target", "").rpartition(".")
-    return next((service for service in services if dot and service.target_prefix == prefix), None)
+    prefix = headers.get("x-amz-target", "").rpartition(".")[0]
+    return next((service for service in services if prefix and service.target_prefix == prefix), None)
 
 
 def service_by_action(path: str, query: Mapping[str, str], services: Iterable[Service]) -> Service | None:
