@@ -71,7 +71,8 @@ async def ask(
             assert all(name == name.strip() and b"\n" not in value and b"\r" not in value for name, value in message["headers"])
             answer.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]}
         else:
-            assert answer.status and not answer.complete
+            assert answer.status
+            assert not answer.complete
             answer.body += message.get("body", b"")
             answer.complete = not message.get("more_body", False)
 

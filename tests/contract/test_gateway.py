@@ -41,9 +41,7 @@ class Pieces:
 
 
 def gateway(services: dict[str, dict[str, Any]] | None = None, **settings: Any) -> Gateway:
-    operations: dict[str, dict[str, Any]] = {"rekognition": {}, "sqs": {}, "sns": {}, "iam": {}, "sts": {}, "s3": {}}
-    for name, more in (services or {}).items():
-        operations[name] = more
+    operations = {"rekognition": {}, "sqs": {}, "sns": {}, "iam": {}, "sts": {}, "s3": {}} | (services or {})
     return Gateway(operations, **{"account": "000000000000", "region": "us-east-1", "request_bytes": 1000, **settings})
 
 
@@ -182,7 +180,10 @@ class TestOperations:
             async def __call__(self, _: Caller, params: Params) -> Params:
                 return await coroutine(_, params)
 
-        for operation in (plain, coroutine, Callable(), lambda caller, params: coroutine(caller, params)):
+        def wrapped(caller: Caller, params: Params) -> Any:
+            return coroutine(caller, params)
+
+        for operation in (plain, coroutine, Callable(), wrapped):
             assert (
                 call(gateway({"rekognition": {"StartLabelDetection": operation}}), "POST", headers=START, body=VIDEO).body
                 == b'{"JobId":"a"}'
@@ -311,8 +312,7 @@ class TestBodies:
 
         async def put_object(_: Caller, params: Params) -> Params:
             assert params["Body"].length == 5000
-            async for piece in params["Body"]:
-                received.append(len(piece))
+            received.extend([len(piece) async for piece in params["Body"]])
             return {}
 
         answer = call(gateway({"s3": {"PutObject": put_object}}), "PUT", "/b/k", headers={"content-length": "5000"}, body=[b"x" * 1000] * 5)
