@@ -1,0 +1,134 @@
+"""Where notifications go, by the protocol of the subscription.
+
+Another protocol is one more entry of `PROTOCOLS`. One that leaves this process must not do so inside the transaction: its
+`deliver` writes down what is to be sent, and something else sends it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from openrek.localaws.arns import parse_arn
+from openrek.localaws.sns import message_attributes
+from openrek.localaws.sns.errors import invalid
+from openrek.localaws.sns.publications import Publication
+from openrek.localaws.sns.signing import Signer
+from openrek.localaws.sns.topics import Topic
+from openrek.localaws.sqs import mailbox
+from openrek.localaws.sqs.content import Content
+from openrek.localaws.sqs.queues import Queue, by_arn
+from openrek.localaws.store import Transaction
+
+_logger = logging.getLogger(__name__)
+_SENDER = "AIDAIT2UOQQY3AUEKVGXU"
+"""What AWS's queues show as the sender of a notification."""
+
+
+class Subscriber(Protocol):
+    """The part of a subscription that matters for delivery."""
+
+    @property
+    def arn(self) -> str:
+        """What the subscription is called."""
+        ...
+
+    @property
+    def endpoint(self) -> str:
+        """Where notifications go."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What was set."""
+        ...
+
+
+class Destination(Protocol):
+    """One protocol.
+
+    Attributes
+    ----------
+    settable
+        Attributes that its subscriptions may have.
+    """
+
+    settable: frozenset[str]
+
+    def check(self, endpoint: str, topic: Topic) -> None:
+        """Refuse an endpoint that the protocol cannot reach."""
+        ...
+
+    def deliver(self, tx: Transaction, subscriber: Subscriber, publication: Publication, signer: Signer) -> None:
+        """Deliver, or write down what is to be delivered."""
+        ...
+
+
+class QueueDestination:
+    """A queue of the same account, in the transaction of the publication.
+
+    A queue that is not there, or takes only smaller messages, gets nothing; the notification then goes to the dead-letter queue
+    of the subscription, if it has one.
+    """
+
+    settable = frozenset({"FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"})
+
+    def check(self, endpoint: str, topic: Topic) -> None:
+        """Refuse what is not the ARN of a standard queue of the topic's account."""
+        parts = parse_arn(endpoint)
+        if parts is None or parts.service != "sqs":
+            raise invalid("SQS endpoint ARN")
+        if parts.resource.endswith(".fifo"):
+            raise invalid("Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+        if parts.account != topic.account:
+            raise invalid("Endpoint Reason: openrek delivers within one account; subscribe a queue of the topic's account")
+
+    def deliver(self, tx: Transaction, subscriber: Subscriber, publication: Publication, signer: Signer) -> None:
+        """Send the notification, or the bare message with its attributes if raw delivery is on."""
+        content = _content(subscriber, publication, signer)
+        queue = by_arn(tx, subscriber.endpoint)
+        if queue is not None and _fits(content, queue):
+            mailbox.send(tx, queue, content)
+            return
+        dead_letters = dead_letter_target(subscriber.attributes)
+        target = by_arn(tx, dead_letters) if dead_letters is not None else None
+        if target is not None and _fits(content, target):
+            mailbox.send(tx, target, content)
+            return
+        _logger.warning(
+            "Notification %s did not reach %s: %s.",
+            publication.message_id,
+            subscriber.endpoint,
+            "the queue does not exist" if queue is None else "it is larger than the queue's MaximumMessageSize",
+        )
+
+
+def dead_letter_target(attributes: Mapping[str, str]) -> str | None:
+    """ARN of a subscription's dead-letter queue."""
+    text = attributes.get("RedrivePolicy")
+    return str(json.loads(text)["deadLetterTargetArn"]) if text else None
+
+
+def _content(subscriber: Subscriber, publication: Publication, signer: Signer) -> Content:
+    system = {"SenderId": _SENDER}
+    if publication.draft.group is not None:
+        system["MessageGroupId"] = publication.draft.group
+    if is_raw(subscriber.attributes):
+        return Content(publication.text("sqs"), message_attributes.for_queue(publication.draft.attributes), system)
+    return Content(publication.envelope("sqs", subscriber.arn, signer), {}, system)
+
+
+def is_raw(attributes: Mapping[str, str]) -> bool:
+    """Whether a subscription gets bare messages, without an envelope."""
+    return attributes.get("RawMessageDelivery") == "true"
+
+
+def _fits(content: Content, queue: Queue) -> bool:
+    return content.size <= queue.number("MaximumMessageSize")
+
+
+PROTOCOLS: Mapping[str, Destination] = {"sqs": QueueDestination()}
+ELSEWHERE = ("application", "email", "email-json", "firehose", "http", "https", "lambda", "sms")
+"""Protocols of AWS that this server does not speak."""
