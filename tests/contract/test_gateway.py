@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import threading
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 from xml.etree import ElementTree
@@ -346,7 +348,8 @@ class TestBodies:
 
     def test_a_document_in_the_form_of_an_upload(self) -> None:
         document = b"<Delete><Object><Key>k</Key></Object></Delete>"
-        body = b"%x\r\n%s\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n" % (len(document), document)
+        checksum = base64.b64encode(zlib.crc32(document).to_bytes(4, "big"))
+        body = b"%x\r\n%s\r\n0\r\nx-amz-checksum-crc32:%s\r\n\r\n" % (len(document), document, checksum)
         headers = {
             "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
             "x-amz-decoded-content-length": str(len(document)),
@@ -356,6 +359,7 @@ class TestBodies:
         app = gateway({"s3": {"DeleteObjects": lambda _, params: calls.append(params)}})
         assert call(app, "POST", "/b", "delete", headers, body).status == 200
         assert calls == [{"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}]}}]
+        assert b"BadDigest" in call(app, "POST", "/b", "delete", headers, body.replace(b">k<", b">l<")).body
 
     def test_lengths_and_encodings_are_the_objects(self) -> None:
         body = b"5\r\nhello\r\n0\r\n\r\n"

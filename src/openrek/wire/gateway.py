@@ -20,6 +20,7 @@ from openrek.awsmodel.validate import validate
 from openrek.errors import ClientGoneError
 from openrek.wire.bodies import BodyStream, header_map, read_whole
 from openrek.wire.calling import Callers
+from openrek.wire.documents import verify_document
 from openrek.wire.exchange import Exchange
 from openrek.wire.routing import Signature, bucket_in_host, find_signature, service_by_action, service_by_target
 from openrek.wire.sending import send_reply
@@ -182,18 +183,10 @@ class Gateway:
     async def _read_body(self, exchange: Exchange) -> None:
         if exchange.service.name != "s3":
             await self._read_whole(exchange)
-            return
-        if exchange.request.content:  # a form, read to find the service
-            return
-        upload = StreamedUpload(exchange.stream, exchange.request.headers)
-        exchange.request = exchange.request.with_headers(without_transfer_form(exchange.request.headers, upload.length))
-        if exchange.match.operation.upload is not None:
-            exchange.request = exchange.request.with_body(upload)
-        else:
-            too_large = ServiceError(
-                "MaxMessageLengthExceeded", "Your request was too big.", details={"MaxMessageLengthBytes": self._request_bytes}
-            )
-            body = await read_whole(aiter(upload), upload.length, self._request_bytes, too_large)
+        elif not exchange.request.content:  # else it is a form, read to find the service
+            upload = StreamedUpload(exchange.stream, exchange.request.headers)
+            exchange.request = exchange.request.with_headers(without_transfer_form(exchange.request.headers, upload.length))
+            body = upload if exchange.match.operation.upload is not None else await self._read_document(upload, exchange)
             exchange.request = exchange.request.with_body(body)
 
     async def _parse(self, exchange: Exchange) -> None:
@@ -222,6 +215,13 @@ class Gateway:
             )
             body = await read_whole(aiter(stream), stream.expected, self._request_bytes, too_large)
             exchange.request = exchange.request.with_body(body)
+
+    async def _read_document(self, upload: StreamedUpload, exchange: Exchange) -> bytes:
+        limit = self._request_bytes
+        too_large = ServiceError("MaxMessageLengthExceeded", "Your request was too big.", details={"MaxMessageLengthBytes": limit})
+        body = await read_whole(aiter(upload), upload.length, limit, too_large)
+        verify_document(body, exchange.request.headers, upload.trailers)
+        return body
 
     def _unsigned_s3(self, exchange: Exchange, query: Mapping[str, str]) -> Service | None:
         """S3, unless the request plainly speaks another protocol."""
