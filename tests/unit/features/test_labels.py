@@ -154,6 +154,10 @@ class TestMinConfidence:
         (row,) = rows("TIMESTAMPS", seen)
         assert rows("TIMESTAMPS", seen, {"MinConfidence": row["Label"]["Confidence"]}) == [row]
 
+    def test_thresholds_are_32_bit_numbers_too(self):
+        (row,) = rows("TIMESTAMPS", [(0, 0, [(PERSON, 0.501, BOX)])], {"MinConfidence": 50.1})
+        assert row["Label"]["Confidence"] < 50.1
+
     def test_certainty_is_100_percent(self):
         (row,) = rows("TIMESTAMPS", [(0, 0, [(PERSON, 1.0, BOX)])], {"MinConfidence": 100.0})
         assert row["Label"]["Confidence"] == 100.0
