@@ -112,6 +112,7 @@ class TestRouting:
             ("bucket.localhost:4599", "/a/b", "bucket", "a/b"),
             ("bucket.s3.video.example", "/a%20b", "bucket", "a b"),
             ("bucket.localhost", "//a", "bucket", "/a"),
+            ("odd/one%2f.localhost", "/a", "odd/one%2f", "a"),
         ],
     )
     def test_the_rest_is_s3s(self, host: str, path: str, bucket: str, key: str) -> None:
@@ -244,7 +245,7 @@ class TestErrors:
         def fail(_: Caller, params: Params) -> Params:
             if isinstance(result, Exception):
                 raise result
-            return result  # type: ignore[no-any-return]
+            return result
 
         with caplog.at_level(logging.ERROR):
             answer = call(gateway({"rekognition": {"StartLabelDetection": fail}}), "POST", headers=START, body=VIDEO)

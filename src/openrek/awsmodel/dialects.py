@@ -23,7 +23,7 @@ class Dialect:
     validation
         Code of a broken constraint of the model; None if the operations judge their values themselves.
     missing
-        Code of a missing member.
+        Code of a missing member where the operations judge their values themselves.
     namespace
         Stands before an error's name in `__type`.
     legacy_codes
@@ -38,7 +38,7 @@ class Dialect:
     unknown_operation: str = "UnknownOperationException"
     unknown_status: int = 400
     validation: str | None = "ValidationException"
-    missing: str = "ValidationException"
+    missing: str = ""
     namespace: str = ""
     legacy_codes: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
@@ -110,7 +110,6 @@ _QUERY = Dialect(
     invalid_value="MalformedInput",
     unknown_operation="InvalidAction",
     validation="ValidationError",
-    missing="ValidationError",
 )
 
 _DIALECTS = {
@@ -137,7 +136,7 @@ _DIALECTS = {
         invalid_value="InvalidParameterValueException",
         unknown_status=404,
     ),
-    "logs": Dialect(internal="InternalServerException", validation="InvalidParameterException", missing="InvalidParameterException"),
+    "logs": Dialect(internal="InternalServerException", validation="InvalidParameterException"),
 }
 
 

@@ -80,7 +80,7 @@ def _rest_reply(service: Service, operation: OperationModel, values: dict[str, A
             reply.status = value
         elif member.location is not None:
             reply.headers += _headers(member, value)
-    if values.get("ContentRange") is not None and shape.payload is not None:
+    if values.get("ContentRange") is not None:
         reply.status = 206
     content_type = _write_body(service, operation, shape, values, reply)
     if content_type and not any(name.lower() == "content-type" for name, _ in reply.headers):

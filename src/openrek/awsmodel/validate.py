@@ -15,6 +15,8 @@ from openrek.awsmodel.services import OperationModel, Service
 from openrek.awsmodel.shapes import Shape
 
 _NOT_NULL = "Member must not be null"
+_MOST_VIOLATIONS = 100
+"""A request of megabytes may break as many constraints; nobody reads more, and the reply would be larger than the request."""
 _SIZED = frozenset({"string", "blob", "list", "map"})
 _CONTAINERS = frozenset({"structure", "list", "map"})
 
@@ -71,8 +73,7 @@ def validate(service: Service, operation: OperationModel, params: Mapping[str, A
     if dialect.validation is not None:
         if found:
             plural = "s" if len(found) > 1 else ""
-            code = dialect.missing if all(violation.missing for violation in found) else dialect.validation
-            raise ServiceError(code, f"{len(found)} validation error{plural} detected: {'; '.join(map(str, found))}")
+            raise ServiceError(dialect.validation, f"{len(found)} validation error{plural} detected: {'; '.join(map(str, found))}")
         return
     missing = next((violation for violation in found if violation.missing), None)
     if missing is not None:
@@ -80,10 +81,10 @@ def validate(service: Service, operation: OperationModel, params: Mapping[str, A
 
 
 def violations(shape: Shape, value: Any) -> list[Violation]:
-    """All broken constraints of a structure, in the order of the model."""
+    """The broken constraints of a structure, in the order of the model: all, or the first hundred."""
     walk = _Walk([])
     walk.structure(shape, value, _Place("", ()))
-    return walk.found
+    return walk.found[:_MOST_VIOLATIONS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ class _Walk:
             self.found.append(Violation(place.location, place.path, _shown(shape, whole), text, missing=null))
         if entry_shape.kind in _CONTAINERS:
             for key, item in entries:
+                if len(self.found) >= _MOST_VIOLATIONS:
+                    return
                 if item is not None:
                     self._inside(entry_shape, item, place.entry(key))
 

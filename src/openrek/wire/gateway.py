@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
@@ -233,7 +234,7 @@ class Gateway:
     def _enter_bucket(self, exchange: Exchange) -> None:
         bucket = bucket_in_host(exchange.host, self._base_domains)
         if bucket is not None:
-            exchange.request = exchange.request.with_path(f"/{bucket}{exchange.request.path}")
+            exchange.request = exchange.request.with_path(f"/{quote(bucket, safe='')}{exchange.request.path}")
 
     def _speaker(self, exchange: Exchange) -> Service:
         """The service in whose words an error is told, also if none was found."""

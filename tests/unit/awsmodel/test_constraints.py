@@ -166,6 +166,11 @@ def test_structures_are_shown_as_java_shows_them() -> None:
     assert str(violation).endswith("at 'tags' failed to satisfy constraint: Member must have length less than or equal to 50")
 
 
+def test_a_huge_request_gets_a_short_answer() -> None:
+    shape = load_service("iam").shapes["TagRoleRequest"]
+    assert len(violations(shape, {"RoleName": "r", "Tags": [{}] * 100_000})) == 100
+
+
 def test_secrets_are_not_shown() -> None:
     error = refusal("iam", "CreateLoginProfile", {"UserName": "u", "Password": ""})
     assert error.text.startswith("2 validation errors detected: Value at 'password' failed to satisfy constraint: ")

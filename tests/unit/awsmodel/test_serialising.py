@@ -146,6 +146,7 @@ class TestS3:
         assert answer.status == 200
         assert ("Content-Type", "video/mp4") in answer.headers
         assert reply("s3", "GetObject", {"Body": body, "ContentRange": "bytes 0-3/9"}).status == 206
+        assert reply("s3", "HeadObject", {"ContentRange": "bytes 0-3/9"}).status == 206
         assert ("Content-Type", "binary/octet-stream") in reply("s3", "GetObject", {"Body": b""}).headers
         with pytest.raises(ModelMismatchError):
             reply("s3", "GetObject", {"Body": "text"})

@@ -149,5 +149,5 @@ def test_a_large_body_is_refused_unread() -> None:
     assert asyncio.run(read([b"he", b"llo"], {"content-length": "5"})) == b"hello"
     for pieces, headers in (([], {"content-length": "6"}), ([b"hel", b"lo!", None], {"transfer-encoding": "chunked"})):
         with pytest.raises(ServiceError) as caught:
-            asyncio.run(read(pieces, headers))  # type: ignore[arg-type]
+            asyncio.run(read(pieces, headers))
         assert caught.value is too_large
