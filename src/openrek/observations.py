@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Protocol, Self
 
@@ -46,15 +46,12 @@ class Demand:
         The network or measure that looks: a key of `SCHEMAS`.
     sampling
         When it looks.
-    of
-        Whose boxes it looks at; None looks at the whole frame.
     warm_up
         Seconds before a chunk that are decoded and shown to the observer, but not emitted.
     """
 
     role: str
     sampling: Sampling
-    of: Demand | None = None
     warm_up: Fraction = Fraction(0)
 
 
@@ -232,4 +229,8 @@ class Damage:
     """Packets of a chunk that could not be decoded."""
 
     packets: int = 0
-    messages: tuple[str, ...] = field(default=())
+    messages: tuple[str, ...] = ()
+
+    def __add__(self, other: Damage) -> Damage:
+        """The damage of both."""
+        return Damage(self.packets + other.packets, tuple(dict.fromkeys(self.messages + other.messages)))

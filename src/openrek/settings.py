@@ -6,9 +6,9 @@ import os
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 Rate = Annotated[Fraction, Field(gt=0, le=240)]
@@ -61,7 +61,7 @@ class ServiceSettings(BaseModel):
     endpoint: str | None = Field(None, description='URL of an AWS-compatible endpoint, or "aws" for AWS itself; embedded if unset.')
     region: str | None = None
     access_key_id: str | None = Field(None, description="The SDK's usual chain of credentials if unset.")
-    secret_access_key: SecretStr | None = None
+    secret_access_key: str | None = Field(None, repr=False)
 
 
 class Settings(BaseSettings):
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     account: str = Field("000000000000", pattern=r"^\d{12}$", description="Account id of every embedded service.")
     region: str = Field("us-east-1", description="Region of requests that name none.")
     access_key_id: str = Field("openrek", min_length=3)
-    secret_access_key: SecretStr = SecretStr("openrek-secret")
+    secret_access_key: str = Field("openrek-secret", repr=False)
     database: str | None = Field(None, description="SQLAlchemy URL of the job database; SQLite in `data` if unset.")
     models: str = Field("", description="Folders of model files, separated as in PATH; looked at before all others.")
     model_mirror: str | None = Field(None, description="URL to fetch models from instead: a copy of the cache's `models` folder.")
@@ -109,6 +109,11 @@ class Settings(BaseSettings):
     def model_folders(self) -> tuple[Path, ...]:
         """Folders of model files that the user named."""
         return tuple(Path(folder) for folder in self.models.split(os.pathsep) if folder)
+
+    def of_feature(self, name: str) -> dict[str, Any]:
+        """The settings of a feature as JSON values: what a job keeps of them."""
+        settings: BaseModel = getattr(self, name)
+        return settings.model_dump(mode="json")
 
     @property
     def cache_folder(self) -> Path:

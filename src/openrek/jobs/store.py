@@ -96,6 +96,22 @@ class JobStore:
             raise JobNotFoundError
         return job_from_row(row)
 
+    def find(self, prefix: str) -> Job:
+        """The job of any account whose id begins so.
+
+        Raises
+        ------
+        JobNotFoundError
+            There is none, or there are several.
+        """
+        query = select(jobs).where(jobs.c.id.startswith(prefix, autoescape=True), self._alive()).limit(2)
+        with self._database.read() as connection:
+            found = connection.execute(query).mappings().all()
+        if len(found) != 1:
+            what = "Several jobs have ids that begin" if found else "No job has an id that begins"
+            raise JobNotFoundError(f"{what} with {prefix!r}. `openrek jobs list` shows the newest ones.")
+        return job_from_row(found[0])
+
     def list(
         self,
         account: str | None = None,

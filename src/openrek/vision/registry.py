@@ -44,6 +44,11 @@ VERSIONS: Mapping[str, int] = {role: kind.version for role, kind in OBSERVERS.it
 """The version of the code that answers each role."""
 
 
+def needs_model(role: str) -> bool:
+    """Whether a network answers the role, rather than a measure."""
+    return OBSERVERS[role].detector is not None
+
+
 def open_observer(
     role: str, model: str | None, files: Sequence[Path] = (), *, threads: int = 1, runtime: str = "openvino"
 ) -> Observer[Any]:

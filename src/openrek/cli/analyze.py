@@ -1,0 +1,81 @@
+"""`openrek analyze`: one video, no server, no database."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from openrek.cli.output import bar, err, out
+from openrek.cli.summary import LabelSummary
+from openrek.errors import OpenrekError
+
+
+def analyze(
+    video: Annotated[Path, typer.Argument(help="The video.", exists=True, dir_okay=False)],
+    labels: Annotated[bool, typer.Option("--labels", help="Find labels: people, animals, vehicles, things.")] = False,
+    min_confidence: Annotated[float, typer.Option(min=0, max=100, help="Percent under which labels are left out.")] = 50,
+    rate: Annotated[float | None, typer.Option(min=0.01, max=240, help="Frames looked at per second.", show_default="2")] = None,
+    model: Annotated[str | None, typer.Option(help="A detector from `openrek models list`.", show_default="the best one present")] = None,
+    annotate: Annotated[Path | None, typer.Option(help="Write a copy of the video with boxes (MP4).", dir_okay=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON as GetLabelDetection gives it.")] = False,
+) -> None:
+    """Analyse a video on this machine and print what is in it.
+
+    Examples
+    --------
+        openrek analyze holiday.mp4 --labels
+
+        openrek analyze holiday.mp4 --labels --json | jq '.Labels[].Label.Name' | sort | uniq -c
+
+        openrek analyze holiday.mp4 --labels --annotate holiday-with-boxes.mp4
+    """
+    if not labels:
+        raise typer.BadParameter("say what to look for: --labels")
+    from openrek.cli.offline import Analysis
+    from openrek.settings import Settings
+
+    settings = Settings()
+    chosen = {name: value for name, value in (("sampling_rate", rate), ("model", model)) if value is not None}
+    settings = settings.model_copy(update={"labels": settings.labels.model_validate(settings.labels.model_dump() | chosen)})
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="openrek-")))
+        analysis = stack.enter_context(Analysis(video, "labels", {"MinConfidence": min_confidence}, settings, scratch))
+        with bar(as_json) as progress:
+            task = progress.add_task(f"looking at {video.name}", total=None)
+            analysis.run(lambda done, total: progress.update(task, completed=done, total=total))
+        if as_json:
+            _dump(analysis.head(), analysis.rows())
+        else:
+            summary = LabelSummary()
+            for row in analysis.rows():
+                summary.add(row)
+            facts = analysis.facts
+            seconds = facts.duration_millis / 1000
+            out.print(
+                summary.table(f"{video.name}: {facts.width} x {facts.height}, {seconds:.1f} s, by {analysis.models['objects'].version}")
+            )
+        if annotate is not None:
+            from openrek.cli.pictures import annotate as draw
+
+            if annotate.exists() and annotate.samefile(video):
+                raise OpenrekError(f"{annotate} is the video itself: name another file for the copy with boxes.")
+            hold = round(1000 / settings.labels.sampling_rate)
+            with bar(as_json) as progress:
+                task = progress.add_task(f"drawing {annotate.name}", total=None)
+                draw(video, analysis.rows(), annotate, hold, lambda done, total: progress.update(task, completed=done, total=total))
+            err.print(f"{annotate}: the video with boxes", markup=False, highlight=False, soft_wrap=True)
+
+
+def _dump(head: dict[str, Any], rows: Iterator[dict[str, Any]]) -> None:
+    """Print one JSON document, row by row, however many there are."""
+    sys.stdout.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "Labels": [')
+    for number, row in enumerate(rows):
+        sys.stdout.write((",\n" if number else "\n") + json.dumps(row, ensure_ascii=False))
+    sys.stdout.write("\n]}\n")

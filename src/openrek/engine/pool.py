@@ -1,0 +1,182 @@
+"""Children that read videos, seen from the parent: started, watched, limited, replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import IO
+
+import psutil
+
+from openrek.engine import messages
+from openrek.engine.tasks import Alive, ChunkAnswer, IndexAnswer, Places, Task
+from openrek.errors import ChildCrashedError, ChildStuckError, ModelError, OpenrekError, VideoError
+
+POLL = 0.25
+"""Seconds between two looks at a child's memory and at whether its work is still wanted."""
+GROWN = 0.7
+"""The part of its memory limit from which on a child is replaced before the next task."""
+_INHERITED = ("PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+@dataclass
+class Child:
+    """One process that answers one task at a time; started when it is first needed, and again after a crash or growth.
+
+    Attributes
+    ----------
+    megabytes
+        Resident memory that it may use.
+    stuck_seconds
+        How long it may show no progress.
+    """
+
+    megabytes: int
+    stuck_seconds: float
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _connection: Connection | None = field(default=None, init=False)
+    _files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
+    _stderr: IO[bytes] | None = field(default=None, init=False)
+    _greeting: messages.Greeting | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, None while there is no process."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process, so that its libraries are loaded when the first task comes."""
+        if self._process is not None:
+            return
+        ours, theirs = socket.socketpair()
+        self._stderr = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - `close` closes it
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "openrek.engine.child", str(theirs.fileno()), str(os.getpid())],
+            env=environment,
+            cwd=tempfile.gettempdir(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._stderr,
+            pass_fds=[theirs.fileno()],
+        )
+        theirs.close()
+        self._connection = Connection(ours.detach())
+
+    def greet(self) -> messages.Greeting:
+        """Start the process if need be, and wait until it is ready.
+
+        Raises
+        ------
+        ChildCrashedError
+            It ended while it loaded its libraries.
+        ChildStuckError
+            It takes too long.
+        """
+        self.start()
+        assert self._connection is not None
+        if self._greeting is None:
+            try:
+                if not self._connection.poll(self.stuck_seconds):
+                    self.close()
+                    raise ChildStuckError(f"The process that reads videos did not start within {self.stuck_seconds:g} s.")
+                self._greeting = messages.receive_greeting(self._connection)
+            except (EOFError, ConnectionError) as error:
+                raise self._crashed() from error
+        return self._greeting
+
+    def answer(self, task: Task, places: Places, alive: Alive) -> IndexAnswer | ChunkAnswer:
+        """Have a task answered.
+
+        Parameters
+        ----------
+        alive
+            Called some times a second; an exception that it raises ends the child and the task.
+
+        Raises
+        ------
+        ChildCrashedError
+            The process ended, or used more memory than it may.
+        ChildStuckError
+            It showed no progress for too long.
+        VideoError, ModelError, ObservationError, ChildError
+            What it raised.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        self.greet()
+        assert self._connection is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                self._connection.send_bytes(pickle.dumps((task, places)))
+            answer = self._wait(self._connection, task, alive)
+        except (VideoError, ModelError):
+            raise
+        except OpenrekError:
+            self.close()
+            raise
+        except (EOFError, OSError) as error:
+            raise self._crashed() from error
+        except BaseException:
+            self.close()
+            raise
+        if self._resident() > GROWN * self.megabytes * 1_000_000:
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None and self._connection is not None and self._stderr is not None:
+            self._connection.close()
+            self._process.kill()
+            self._process.wait()
+            self._files.close()
+        self._process = self._connection = self._stderr = self._greeting = None
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _wait(self, connection: Connection, task: Task, alive: Alive) -> IndexAnswer | ChunkAnswer:
+        progress = time.monotonic()
+        while True:
+            if connection.poll(POLL):
+                answer = messages.receive(connection, task)
+                if answer is not None:
+                    return answer
+                progress = time.monotonic()
+            alive()
+            if self._resident() > self.megabytes * 1_000_000:
+                raise ChildCrashedError(f"Reading the video took more than {self.megabytes} MB of memory.")
+            if time.monotonic() - progress > self.stuck_seconds:
+                raise ChildStuckError(f"Reading the video made no progress for {self.stuck_seconds:g} s.")
+
+    def _resident(self) -> int:
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+    def _crashed(self) -> ChildCrashedError:
+        if self._process is None or self._stderr is None:
+            return ChildCrashedError("The process that reads the video was stopped.")
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = 0
+        self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 2000))
+        last = self._stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+        self.close()
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        return ChildCrashedError(f"The process that reads the video ended {how}{': ' + last[0] if last else ''}.")

@@ -1,0 +1,237 @@
+"""The worker: claims jobs, has their video observed in one pass, reduces what was seen to rows, completes each job once."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openrek.engine import passes
+from openrek.engine.demands import observables
+from openrek.engine.passes import ObservedVideo, Video
+from openrek.engine.runners import Runner
+from openrek.engine.store import ObservationStore
+from openrek.engine.tasks import VideoLimits
+from openrek.errors import ChildCrashedError, ChildStuckError, LeaseLostError, ObjectNotFoundError, ObjectTooLargeError, VideoError
+from openrek.features.base import Feature, Reduction
+from openrek.jobs.claims import Claims
+from openrek.jobs.leases import Claim
+from openrek.jobs.records import Job
+from openrek.media.stage import ObjectSource, Room
+from openrek.worker.rows import Rows
+from openrek.worker.staged import StagedVideos
+
+log = logging.getLogger(__name__)
+
+IDLE = 1.0
+"""Seconds after which a worker looks for jobs even if nobody told it of one."""
+
+Resources = Callable[[Job, Sequence[str]], Mapping[str, Any]]
+"""Gives a job's reduction what it needs from above, by name."""
+
+
+@dataclass(eq=False)
+class Pass:
+    """Jobs on one object, and whether they are still ours."""
+
+    claims: list[Claim]
+    identity: str | None = None
+    lost: set[str] = field(default_factory=set)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def alive(self) -> None:
+        """Stop the pass when nobody wants its outcome."""
+        if self.stopping.is_set() or len(self.lost) == len(self.claims):
+            raise LeaseLostError
+
+    @property
+    def held(self) -> list[Claim]:
+        """The claims that still hold, as far as we know."""
+        return [claim for claim in self.claims if claim.job.id not in self.lost]
+
+
+@dataclass
+class Worker:
+    """Runs passes, several at a time, until it is stopped.
+
+    Attributes
+    ----------
+    name
+        Who holds the claims.
+    width
+        Passes that run at the same time.
+    versions
+        The version of the observer's code of every role.
+    scratch
+        Folder for staging and sorting.
+    lease_seconds
+        How long a claim holds without a heartbeat.
+    ended
+        Called after a job has ended, to wake the relay.
+    """
+
+    name: str
+    claims: Claims
+    rows: Rows
+    features: Mapping[str, Feature]
+    runner: Runner
+    staged: StagedVideos
+    observations: ObservationStore
+    objects: ObjectSource
+    room: Room
+    resources: Resources
+    versions: Mapping[str, int]
+    limits: VideoLimits
+    scratch: Path
+    width: int
+    lease_seconds: float
+    observations_bytes: int
+    ended: Callable[[], None]
+    _passes: set[Pass] = field(default_factory=set, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _wake: threading.Event = field(default_factory=threading.Event, init=False)
+    _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def run(self) -> None:
+        """Work until `stop` is called; then give back what is not finished."""
+        slots = threading.Semaphore(self.width)
+        heart = threading.Thread(target=self._beat, name="heartbeat")
+        heart.start()
+        try:
+            with ThreadPoolExecutor(self.width, thread_name_prefix="pass") as threads:
+                while not self._stopping.is_set():
+                    slots.acquire()
+                    claims = [] if self._stopping.is_set() else self._claim()
+                    if claims:
+                        threads.submit(self._run, claims, slots.release)
+                    else:
+                        slots.release()
+                        self._wake.wait(IDLE)
+                        self._wake.clear()
+        finally:
+            self._stopping.set()
+            heart.join()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish nothing more; may be called from any thread."""
+        self._stopping.set()
+        with self._lock:
+            for running in self._passes:
+                running.stopping.set()
+        self._wake.set()
+
+    def _claim(self) -> list[Claim]:
+        try:
+            return self.claims.claim(self.name)
+        except Exception:
+            log.exception("could not look for jobs")
+            return []
+
+    def _beat(self) -> None:
+        """Renew the leases of all passes, learn which are lost, and keep the disk from filling up."""
+        while not self._stopping.wait(self.lease_seconds / 4):
+            with self._lock:
+                running = list(self._passes)
+            try:
+                for each in running:
+                    still = {claim.job.id for claim in self.claims.heartbeat(each.held)} if each.held else set()
+                    each.lost |= {claim.job.id for claim in each.held} - still
+            except Exception:
+                log.exception("could not renew the leases")
+            self.observations.sweep(self.observations_bytes, {each.identity for each in running if each.identity})
+
+    def _run(self, claims: list[Claim], done: Callable[[], None]) -> None:
+        running = Pass(claims)
+        with self._lock:
+            self._passes.add(running)
+        try:
+            self._analyse(running)
+        except LeaseLostError:
+            if running.stopping.is_set():
+                self.claims.release(running.held)
+        except (VideoError, ObjectNotFoundError, ObjectTooLargeError) as error:
+            self._each(running.held, self.claims.fail, error.message)
+        except (ChildCrashedError, ChildStuckError) as error:
+            log.warning("a video stopped the process that read it: %s", error)
+            self.claims.record_crash(running.held, error.message)
+        except Exception as error:
+            log.exception("the pass over %s failed", claims[0].job.object)
+            self._each(running.held, self.claims.retry_later, _reason(error))
+        finally:
+            with self._lock:
+                self._passes.discard(running)
+            done()
+            self._wake.set()
+            self.ended()
+
+    def _analyse(self, running: Pass) -> None:
+        reference = running.claims[0].job.object
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            staged = self.objects.fetch(reference, Path(folder), self.room, lambda *_: running.alive())
+            running.identity = staged.identity
+            with self.staged.hold(staged.identity, staged.path):
+                video = passes.index(reference, staged.identity, self.limits, self.runner, self.observations, running.alive)
+                observed = self._observe(running, video)
+            for claim in running.held:
+                running.alive()
+                self._conclude(claim, observed, Path(folder))
+
+    def _observe(self, running: Pass, video: Video) -> ObservedVideo:
+        wanted = {
+            observable
+            for claim in running.held
+            for observable in observables(
+                self.features[claim.job.operation].demands(claim.job.request, claim.job.settings), claim.job.models, self.versions
+            )
+        }
+
+        def progress(done: int, total: int) -> None:
+            for claim in running.held:
+                try:
+                    self.claims.progress(claim, done, total)
+                except LeaseLostError:
+                    running.lost.add(claim.job.id)
+
+        observed, damage = passes.observe(video, wanted, self.runner, self.observations, progress, running.alive)
+        if damage.packets:
+            log.warning("%d damaged packets in %s: %s", damage.packets, video.object, "; ".join(damage.messages))
+        return observed
+
+    def _conclude(self, claim: Claim, observed: ObservedVideo, folder: Path) -> None:
+        """Reduce and complete one job; what goes wrong here is its own affair."""
+        job = claim.job
+        feature = self.features[job.operation]
+        try:
+            reduction = Reduction(
+                observed.video.facts, job.request, job.settings, job.models, observed, self.resources(job, feature.resources)
+            )
+            generation = self.rows.write(claim, feature, feature.reduce(reduction), folder)
+            self.claims.complete(claim, generation, observed.video.facts)
+        except LeaseLostError:
+            log.info("job %s has another worker now", job.id)
+        except VideoError as error:
+            self._each([claim], self.claims.fail, error.message)
+        except Exception as error:
+            log.exception("job %s failed", job.id)
+            self._each([claim], self.claims.retry_later, _reason(error))
+        self.ended()
+
+    def _each(self, claims: Sequence[Claim], conclude: Callable[[Claim, str], object], message: str) -> None:
+        for claim in claims:
+            try:
+                conclude(claim, message)
+            except LeaseLostError:
+                log.info("job %s has another worker now", claim.job.id)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "message", None) or f"{type(error).__name__}: {error}"
