@@ -113,6 +113,10 @@ class Bucket(Versions):
         with self.locks(""):
             self.scratch.write_json(self.state / "bucket.json", asdict(change(self.facts)))
 
+    def shown_version(self, entry: Entry) -> str | None:
+        """The id of a version as clients see it: none in a bucket that has never had versions."""
+        return None if entry.version == NULL and self.facts.versioning is None else entry.version
+
     def keys(self, prefix: str, *, deleted: bool = False) -> BucketKeys:
         """The keys that begin with a prefix; with `deleted`, also those of which there are only older versions and delete markers."""
         exists: Callable[[str], bool] = (lambda key: bool(self.all(key))) if deleted else (lambda key: self.latest(key) is not None)

@@ -13,7 +13,7 @@ from openrek.localaws.s3.bucket import Bucket
 from openrek.localaws.s3.conditions import modified_at
 from openrek.localaws.s3.errors import invalid_request, not_implemented
 from openrek.localaws.s3.names import MOST_KEY_BYTES
-from openrek.localaws.s3.records import NULL, Description, Entry
+from openrek.localaws.s3.records import Description, Entry
 from openrek.localaws.s3.versions import DEFAULT_TYPE
 
 _KEPT = (
@@ -166,7 +166,8 @@ def encryption_of(description: Description) -> dict[str, str]:
 
 def version_of(bucket: Bucket, entry: Entry) -> dict[str, str]:
     """The version id of an object, if its bucket has or has had versions."""
-    return {} if entry.version == NULL and bucket.facts.versioning is None else {"VersionId": entry.version}
+    version = bucket.shown_version(entry)
+    return {} if version is None else {"VersionId": version}
 
 
 def quoted(entry: Entry) -> str:

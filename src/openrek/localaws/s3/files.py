@@ -162,20 +162,6 @@ class Scratch:
                 os.unlink(entry.path)
 
 
-def copy_file(descriptor: int, destination: Path) -> None:
-    """Copy an open file to one that does not exist yet; a copy that fails leaves none."""
-    try:
-        with open(destination, "xb") as copy:
-            offset = 0
-            while copied := _copy(descriptor, copy.fileno(), offset, offset, _COPY_BYTES):
-                offset += copied
-    except FileExistsError:
-        raise
-    except BaseException:
-        destination.unlink(missing_ok=True)
-        raise
-
-
 def read_json(path: Path) -> Any:
     """The value in a file; None if there is no such file."""
     try:

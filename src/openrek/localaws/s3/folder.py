@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import threading
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from openrek.localaws.s3.files import flush_folder, open_folder
 from openrek.localaws.s3.names import plain_parts
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_PROBE = "Probe-\u00e9"
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
 
 
@@ -250,12 +252,11 @@ def _names(entries: Iterable[os.DirEntry[str]]) -> Iterator[bytes]:
             yield name + b"/"
 
 
+def lay_probe(folder: Path) -> None:
+    """Lay the file by which `keeps_names` finds out."""
+    (folder / _PROBE).touch()
+
+
 def keeps_names(folder: Path) -> bool:
-    """Whether a file system keeps names as they are written, tried out in a folder that nobody else uses."""
-    written = "Probe-\u00e9"
-    probe = folder / written
-    probe.touch()
-    try:
-        return not any((folder / other).exists() for other in (written.swapcase(), "Probe-e\u0301"))
-    finally:
-        probe.unlink()
+    """Whether a file system keeps every name as it is written, or takes names that differ in case or Unicode form for one."""
+    return not any((folder / other).exists() for other in (_PROBE.swapcase(), unicodedata.normalize("NFD", _PROBE)))

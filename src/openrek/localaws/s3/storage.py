@@ -21,11 +21,9 @@ from openrek.clock import Clock, SystemClock
 from openrek.errors import ObjectNotFoundError
 from openrek.localaws.s3.bucket import Bucket, BucketFacts, Observer
 from openrek.localaws.s3.errors import no_such_bucket
-from openrek.localaws.s3.files import Scratch, Stamps, copy_file, flush_folder, make_folder
-from openrek.localaws.s3.folder import BucketFolder, keeps_names
+from openrek.localaws.s3.files import Scratch, Stamps, flush_folder, make_folder
+from openrek.localaws.s3.folder import BucketFolder, keeps_names, lay_probe
 from openrek.localaws.s3.names import is_bucket_name
-from openrek.localaws.s3.records import NULL
-from openrek.localaws.s3.versions import DEFAULT_TYPE, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +33,19 @@ class Located:
     Attributes
     ----------
     path
-        Its file. It may be replaced by a rename or be moved at any time: `Storage.link` holds on to it.
+        Its file. A change of the object replaces or moves it by a rename: whoever links or copies it asks again afterwards.
     etag
         Without quotes.
     size
         Bytes.
     version
         Version id; None in a bucket that has never had versions.
-    modified
-        Milliseconds since 1970.
-    content_type
-        As the client said, or from the name of a file that was put there by hand.
     """
 
     path: Path
     etag: str
     size: int
     version: str | None
-    modified: int
-    content_type: str
 
 
 class Storage:
@@ -82,7 +74,6 @@ class Storage:
         self._stamps = Stamps(self.clock)
         self._region = region
         self._observer = observer
-        self._exact = True
         self._buckets: dict[str, Bucket] = {}
         self._lock = threading.RLock()
 
@@ -90,8 +81,7 @@ class Storage:
         """Make the folders and clear up behind an interrupted predecessor. For the one process that writes, before it begins."""
         make_folder(self._folders)
         self.scratch.sweep()
-        self._exact = keeps_names(self.scratch.folder)
-        self._buckets.clear()
+        lay_probe(self._states.parent)
         for name in self.bucket_names():
             self.bucket(name).sweep()
 
@@ -108,7 +98,7 @@ class Storage:
             if bucket is None:
                 if not is_bucket_name(name):
                     raise no_such_bucket(name)
-                folder = BucketFolder(self._folders / name, exact=self._exact)
+                folder = BucketFolder(self._folders / name, exact=keeps_names(self._states.parent))
                 bucket = Bucket(folder, self._states / name, self.scratch, self._stamps, region=self._region, observer=self._observer)
             if not bucket.folder.exists():
                 raise no_such_bucket(name)
@@ -164,54 +154,8 @@ class Storage:
         """
         with _as_object_errors(bucket, key):
             place = self.bucket(bucket)
-            return _located(place, place.find(key, version))
-
-    def head(self, bucket: str, key: str, version: str | None = None) -> Located:
-        """Facts of an object: the same as `locate`."""
-        return self.locate(bucket, key, version)
-
-    def link(self, bucket: str, key: str, version: str | None, destination: Path) -> Located:
-        """Give the bytes of an object a second name, which no later change of the object takes away.
-
-        A hard link where there can be one, else a copy.
-
-        Raises
-        ------
-        ObjectNotFoundError
-            As of `locate`.
-        FileExistsError
-            Something has that name already.
-        """
-        with _as_object_errors(bucket, key):
-            place = self.bucket(bucket)
-            stored, descriptor = place.open(key, version)
-        try:
-            if not _link(stored.path, descriptor, destination):
-                copy_file(descriptor, destination)
-            return _located(place, stored)
-        finally:
-            os.close(descriptor)
-
-
-def _located(bucket: Bucket, stored: Stored) -> Located:
-    entry = stored.entry
-    version = None if entry.version == NULL and bucket.facts.versioning is None else entry.version
-    content_type = entry.description.headers.get("ContentType", DEFAULT_TYPE)
-    return Located(stored.path, entry.etag, entry.size, version, entry.modified, content_type)
-
-
-def _link(path: Path, descriptor: int, destination: Path) -> bool:
-    """Link a file by its path; False if that is another file by now, or if the file system has no links."""
-    try:
-        os.link(path, destination, follow_symlinks=False)
-    except FileExistsError:
-        raise
-    except OSError:
-        return False
-    if os.path.samestat(os.stat(destination), os.fstat(descriptor)):
-        return True
-    destination.unlink()
-    return False
+            stored = place.find(key, version)
+            return Located(stored.path, stored.entry.etag, stored.entry.size, place.shown_version(stored.entry))
 
 
 def _remove_empty_folders(root: Path) -> bool:
