@@ -12,7 +12,8 @@ from openrek.vision.catalogue import ModelEntry, catalogue
 from openrek.vision.measures import Loudness, LumaStatistics
 from openrek.vision.objects import ObjectDetector
 from openrek.vision.observers import Observer
-from openrek.vision.sessions import Session, open_session
+from openrek.vision.runtimes import open_session
+from openrek.vision.sessions import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def open_observer(
     files
         The network's files, as `ModelLibrary.locate` gives them.
     threads, runtime
-        As in `openrek.vision.sessions.open_session`.
+        As in `openrek.vision.runtimes.open_session`.
 
     Raises
     ------

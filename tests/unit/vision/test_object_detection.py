@@ -17,7 +17,7 @@ from openrek.observations import Observation, Observations
 from openrek.vision import objects
 from openrek.vision.catalogue import InputFacts, catalogue
 from openrek.vision.objects import CANDIDATES, FLOOR, MOST, OVERLAP, ObjectDetector, detect, suppress
-from openrek.vision.sessions import open_session
+from openrek.vision.runtimes import open_session
 
 SIDE = 64
 CELLS = 8 * 8 + 4 * 4 + 2 * 2

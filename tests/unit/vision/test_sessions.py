@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from openrek.errors import ModelCorruptError, ModelError
-from openrek.vision.sessions import RUNTIMES, TensorFacts, open_session
+from openrek.vision.runtimes import RUNTIMES, open_session
+from openrek.vision.sessions import TensorFacts
 
 F32, U8 = np.dtype(np.float32), np.dtype(np.uint8)
 
