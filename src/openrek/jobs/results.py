@@ -7,6 +7,7 @@ takes three times as long for 4.2, and Zstandard would take a third and make it 
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _WRITTEN = 4
 """Blocks that one transaction writes."""
 _DROPPED = 16
 """Blocks that one transaction drops."""
+_PAUSE = 0.005
+"""Seconds between two such transactions: whoever waits to write into SQLite looks only now and then whether it is his turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +143,20 @@ class ResultReader:
 
 def drop_generation(database: Database, generation: int) -> None:
     """Drop all rows of a generation that is not visible, in short transactions; its own row goes last."""
+    while _drop_some(database, generation):
+        time.sleep(_PAUSE)
+
+
+def _drop_some(database: Database, generation: int) -> bool:
     some = select(blocks.c.listing, blocks.c.number).join(listings).where(listings.c.generation == generation).limit(_DROPPED)
-    remaining = True
-    while remaining:
-        with database.write() as connection:
-            # Whoever drops the same generation elsewhere waits here, and then sees what is left.
-            connection.execute(select(generations.c.id).where(generations.c.id == generation).with_for_update())
-            remaining = connection.execute(delete(blocks).where(tuple_(blocks.c.listing, blocks.c.number).in_(some))).rowcount > 0
-            if not remaining:
-                connection.execute(delete(listings).where(listings.c.generation == generation))
-                connection.execute(delete(generations).where(generations.c.id == generation))
+    with database.write() as connection:
+        # Whoever drops the same generation elsewhere waits here, and then sees what is left.
+        connection.execute(select(generations.c.id).where(generations.c.id == generation).with_for_update())
+        if connection.execute(delete(blocks).where(tuple_(blocks.c.listing, blocks.c.number).in_(some))).rowcount:
+            return True
+        connection.execute(delete(listings).where(listings.c.generation == generation))
+        connection.execute(delete(generations).where(generations.c.id == generation))
+        return False
 
 
 def _insert(connection: Connection, table: Table, **values: Any) -> int:

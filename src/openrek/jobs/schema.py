@@ -95,7 +95,7 @@ alone
 _open = jobs.c.completed_at.is_(None)
 Index("jobs_open", jobs.c.account, jobs.c.region, sqlite_where=_open, postgresql_where=_open)
 Index("jobs_queue", jobs.c.place, jobs.c.id, sqlite_where=_open, postgresql_where=_open)
-Index("jobs_location", jobs.c.location, sqlite_where=_open, postgresql_where=_open)
+Index("jobs_location", jobs.c.location, jobs.c.place, jobs.c.id, sqlite_where=_open, postgresql_where=_open)
 Index("jobs_created", jobs.c.created_at, jobs.c.id)
 Index("jobs_expires", jobs.c.expires_at)
 

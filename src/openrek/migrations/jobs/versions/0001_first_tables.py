@@ -86,7 +86,7 @@ def upgrade() -> None:
     )
     op.create_index("jobs_created", "jobs", ["created_at", "id"])
     op.create_index("jobs_expires", "jobs", ["expires_at"])
-    op.create_index("jobs_location", "jobs", ["location"], **_OPEN)
+    op.create_index("jobs_location", "jobs", ["location", "place", "id"], **_OPEN)
     op.create_index("jobs_open", "jobs", ["account", "region"], **_OPEN)
     op.create_index("jobs_queue", "jobs", ["place", "id"], **_OPEN)
     op.create_table(
