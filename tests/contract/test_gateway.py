@@ -126,6 +126,16 @@ class TestRouting:
         assert call(app, "GET", path, headers={"host": host}).status == 200
         assert calls == [{"Bucket": bucket, "Key": key}]
 
+    @pytest.mark.parametrize("host", ["Localhost:4599", "b.Localhost:4599"])
+    def test_the_endpoint_has_no_bucket(self, host: str) -> None:
+        _, caller, _ = seen({"s3": "GetObject"}, "GET", "/b/k", headers={"host": host})
+        assert caller.endpoint == "http://Localhost:4599"
+
+    def test_metadata_in_a_presigned_url(self) -> None:
+        query = "X-Amz-Credential=AKID%2F20250101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=s&x-amz-meta-a=1&x-amz-meta-b=c%20d"
+        _, _, params = seen({"s3": "CreateMultipartUpload"}, "POST", "/b/k", f"uploads&{query}", {"x-amz-meta-a": "2"})
+        assert params == {"Bucket": "b", "Key": "k", "Metadata": {"a": "2", "b": "c d"}}
+
     def test_a_service_that_is_not_here(self) -> None:
         answer = call(gateway(), "POST", headers={"authorization": V4.format("kms"), "x-amz-target": "TrentService.Encrypt"})
         assert answer.status == 400

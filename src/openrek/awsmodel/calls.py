@@ -26,7 +26,7 @@ class Caller:
     request_id
         What the reply carries as request id.
     endpoint
-        Scheme, host and port of the request: "http://127.0.0.1:4599".
+        Scheme, host and port of the request, without a bucket that stood in the host: "http://127.0.0.1:4599".
     """
 
     account: str

@@ -21,7 +21,7 @@ class Exchange:
     Attributes
     ----------
     host, endpoint
-        Host and port as the client wrote them; with the scheme in front.
+        Host and port as the client wrote them; with the scheme in front, and without a bucket.
     """
 
     request: Request

@@ -23,7 +23,7 @@ from openrek.wire.bodies import BodyStream, header_map, read_whole
 from openrek.wire.calling import Callers
 from openrek.wire.documents import verify_document
 from openrek.wire.exchange import Exchange
-from openrek.wire.routing import Signature, bucket_in_host, find_signature, service_by_action, service_by_target
+from openrek.wire.routing import Signature, bucket_in_host, find_signature, presigned_metadata, service_by_action, service_by_target
 from openrek.wire.sending import send_reply
 from openrek.wire.uploads import StreamedUpload, without_transfer_form
 
@@ -159,6 +159,8 @@ class Gateway:
         exchange.service = service
         if service.name == "s3":
             self._enter_bucket(exchange)
+            exchange.request = exchange.request.with_headers(headers_in_query(query) | dict(exchange.request.headers))
+            exchange.request = exchange.request.with_headers({**presigned_metadata(query), **exchange.request.headers})
 
     async def _authenticate(self, exchange: Exchange) -> None:
         # Signatures are not verified: whoever reaches the port is the account.
@@ -235,6 +237,8 @@ class Gateway:
         bucket = bucket_in_host(exchange.host, self._base_domains)
         if bucket is not None:
             exchange.request = exchange.request.with_path(f"/{quote(bucket, safe='')}{exchange.request.path}")
+            scheme = exchange.endpoint.removesuffix(exchange.host)
+            exchange.endpoint = f"{scheme}{exchange.host[len(bucket) + 1 :]}"
 
     def _speaker(self, exchange: Exchange) -> Service:
         """The service in whose words an error is told, also if none was found."""

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from openrek.awsmodel.services import Service
 
 _CREDENTIAL = re.compile(r"Credential=([^,\s]+)")
+_SIGNING = frozenset(
+    f"x-amz-{name}"
+    for name in ("algorithm", "content-sha256", "credential", "date", "expires", "security-token", "signature", "signedheaders")
+)
 _SERVICE_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:\.[a-z]{2}(?:-[a-z]+)+-\d)?")
 
 
@@ -45,6 +49,17 @@ def find_signature(headers: Mapping[str, str], query: Mapping[str, str]) -> Sign
     return None
 
 
+def headers_in_query(query: Mapping[str, str]) -> dict[str, str]:
+    """The headers that a presigned URL of S3 carries in its query; none if it is no presigned URL.
+
+    Checksums are left out: they are those of the empty body that the URL was signed with.
+    """
+    if "X-Amz-Credential" not in query and "AWSAccessKeyId" not in query:
+        return {}
+    named = {name.lower(): value for name, value in query.items()}
+    return {name: value for name, value in named.items() if name.startswith("x-amz-") and "checksum" not in name and name not in _SIGNING}
+
+
 def service_by_target(headers: Mapping[str, str], services: Iterable[Service]) -> Service | None:
     """The service whose prefix `X-Amz-Target` has."""
     prefix = headers.get("x-amz-target", "").rpartition(".")[0]
@@ -76,6 +91,17 @@ def bucket_in_host(host: str, base_domains: Iterable[str]) -> str | None:
             service_host = _SERVICE_HOST.fullmatch(label)
             return service_host["bucket"] if service_host else label
     return None
+
+
+def presigned_metadata(query: Mapping[str, str]) -> dict[str, str]:
+    """Headers with an object's metadata that a presigned URL carries in its query.
+
+    Some SDKs put them there (JavaScript, Ruby, Rust), so that whoever uploads need not know them, and S3 heeds them. Other headers are not
+    read there: JavaScript's SDK signs the checksum of no bytes at all, long before it knows the body.
+    """
+    if "X-Amz-Credential" not in query and "AWSAccessKeyId" not in query:
+        return {}
+    return {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-meta-")}
 
 
 def _scope(credential: str, headers: Mapping[str, str]) -> Signature | None:
