@@ -23,7 +23,7 @@ from openrek.wire.bodies import BodyStream, header_map, read_whole
 from openrek.wire.calling import Callers
 from openrek.wire.documents import verify_document
 from openrek.wire.exchange import Exchange
-from openrek.wire.routing import Signature, bucket_in_host, find_signature, presigned_metadata, service_by_action, service_by_target
+from openrek.wire.routing import Signature, bucket_in_host, find_signature, headers_in_query, service_by_action, service_by_target
 from openrek.wire.sending import send_reply
 from openrek.wire.uploads import StreamedUpload, without_transfer_form
 
@@ -160,7 +160,6 @@ class Gateway:
         if service.name == "s3":
             self._enter_bucket(exchange)
             exchange.request = exchange.request.with_headers(headers_in_query(query) | dict(exchange.request.headers))
-            exchange.request = exchange.request.with_headers({**presigned_metadata(query), **exchange.request.headers})
 
     async def _authenticate(self, exchange: Exchange) -> None:
         # Signatures are not verified: whoever reaches the port is the account.

@@ -93,17 +93,6 @@ def bucket_in_host(host: str, base_domains: Iterable[str]) -> str | None:
     return None
 
 
-def presigned_metadata(query: Mapping[str, str]) -> dict[str, str]:
-    """Headers with an object's metadata that a presigned URL carries in its query.
-
-    Some SDKs put them there (JavaScript, Ruby, Rust), so that whoever uploads need not know them, and S3 heeds them. Other headers are not
-    read there: JavaScript's SDK signs the checksum of no bytes at all, long before it knows the body.
-    """
-    if "X-Amz-Credential" not in query and "AWSAccessKeyId" not in query:
-        return {}
-    return {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-meta-")}
-
-
 def _scope(credential: str, headers: Mapping[str, str]) -> Signature | None:
     parts = credential.rsplit("/", 4)
     if len(parts) == 5 and parts[4] == "aws4_request" and parts[1].isdigit():

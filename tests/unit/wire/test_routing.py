@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from openrek.awsmodel.services import load_service
-from openrek.wire.routing import Signature, bucket_in_host, find_signature, presigned_metadata, service_by_action, service_by_target
+from openrek.wire.routing import Signature, bucket_in_host, find_signature, headers_in_query, service_by_action, service_by_target
 
 SERVICES = [load_service(name) for name in ("rekognition", "sqs", "sns", "iam", "sts", "s3")]
 V4 = "AWS4-HMAC-SHA256 Credential={}/20250101/eu-west-1/{}/aws4_request, SignedHeaders=host, Signature=abc"
@@ -105,9 +105,9 @@ def test_buckets_in_host_names(host: str, bucket: str | None) -> None:
     assert bucket_in_host(host, ("video.example", "localhost")) == bucket
 
 
-def test_metadata_in_presigned_urls() -> None:
-    metadata = {"x-amz-meta-camera": "12", "X-Amz-Meta-Café": "ü"}
-    others = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-tagging": "a=b", "x-amz-storage-class": "STANDARD", "x-id": "PutObject"}
+def test_headers_in_presigned_urls() -> None:
+    carried = {"x-amz-meta-camera": "12", "X-Amz-Meta-Café": "ü", "x-amz-storage-class": "STANDARD"}
+    others = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-sdk-checksum-algorithm": "CRC32", "x-id": "PutObject"}
     for signature in ({"X-Amz-Credential": "AKID/20250101/us-east-1/s3/aws4_request"}, {"AWSAccessKeyId": "AKID", "Signature": "s"}):
-        assert presigned_metadata(signature | metadata | others) == {"x-amz-meta-camera": "12", "x-amz-meta-café": "ü"}
-    assert presigned_metadata(metadata) == {}
+        assert headers_in_query(signature | carried | others) == {name.lower(): value for name, value in carried.items()}
+    assert headers_in_query(carried) == {}
