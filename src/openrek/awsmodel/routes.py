@@ -13,7 +13,8 @@ from openrek.awsmodel.requests import Request
 from openrek.awsmodel.services import OperationModel, Service
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
-_SIGNATURE_PARAMETERS = frozenset({"awsaccesskeyid", "signature", "expires"})
+# botocore's presigned URLs of version 2 have the signed headers among them.
+_SIGNATURE_PARAMETERS = frozenset({"awsaccesskeyid", "signature", "expires", "content-type", "content-md5"})
 
 
 @dataclass(frozen=True, slots=True)
