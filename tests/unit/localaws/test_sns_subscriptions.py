@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from openrek.awsmodel.calls import ServiceError
 from openrek.localaws.schema import subscriptions
@@ -161,16 +161,26 @@ def test_arns_that_name_no_subscription(cloud, arn, message):
 
 
 def test_confirming(cloud):
-    topic = cloud.topic()
-    arn = cloud.subscribe(topic, cloud.queue())
+    topic, url = cloud.topic(), cloud.queue()
+    arn = cloud.subscribe(topic, url)
+    pending = update(subscriptions).values(confirmed=False)  # as another protocol's would be
+    cloud.store.submit(lambda tx: tx.sql.execute(pending).rowcount).result()
+    cloud.sns("Publish", TopicArn=topic, Message="too early")
+    assert cloud.receive(url) == []
+    assert cloud.sns("ListSubscriptions")["Subscriptions"][0]["SubscriptionArn"] == "PendingConfirmation"
+    assert attributes(cloud, arn)["PendingConfirmation"] == "true"
+    assert cloud.sns("GetTopicAttributes", TopicArn=topic)["Attributes"]["SubscriptionsPending"] == "1"
     token = cloud.store.read_now(lambda tx: tx.sql.execute(select(subscriptions.c.token)).scalar())
-    unsigned = cloud.other(access_key_id="")
-    assert cloud.sns("ConfirmSubscription", caller=unsigned, TopicArn=topic, Token=token) == {"SubscriptionArn": arn}
     for wrong in ({"TopicArn": topic, "Token": "x"}, {"TopicArn": topic + "s", "Token": token}):
         with refused("InvalidParameterException", "^Invalid parameter: Token$"):
             cloud.sns("ConfirmSubscription", **wrong)
     with refused("InvalidParameterException", "^Invalid parameter: Topic$"):
         cloud.sns("ConfirmSubscription", TopicArn="x", Token=token)
+    unsigned = cloud.other(access_key_id="")
+    for _ in range(2):
+        assert cloud.sns("ConfirmSubscription", caller=unsigned, TopicArn=topic, Token=token) == {"SubscriptionArn": arn}
+    cloud.sns("Publish", TopicArn=topic, Message="in time")
+    assert len(cloud.receive(url)) == 1
 
 
 def test_a_hundred_subscriptions_a_page(cloud):

@@ -101,6 +101,29 @@ def test_a_receiver_that_goes_takes_no_message_along(cloud, number):
     asyncio.run(main())
 
 
+def test_a_receiver_that_goes_as_it_is_served_takes_no_message_along(cloud):
+    """Cancelled after its answer was set, before it could take it."""
+    url = cloud.queue()
+
+    async def main():
+        [task] = await standing_in_line(cloud, url, 1)
+        [desk] = cloud.queues._polling._desks.values()
+        [receiver] = desk.line
+        sending = asyncio.create_task(cloud.call("sqs", "SendMessage", QueueUrl=url, MessageBody="precious"))
+        while not receiver.answer.done():
+            await asyncio.sleep(0)
+        task.cancel()
+        answers = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(answers[0], asyncio.CancelledError)
+        assert receiver.answer.result()
+        await sending
+        again = await cloud.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=10, AttributeNames=["ApproximateReceiveCount"])
+        assert body(again) == ["precious"]
+        assert again["Messages"][0]["Attributes"]["ApproximateReceiveCount"] == "1"
+
+    asyncio.run(main())
+
+
 def test_the_message_of_one_that_went_goes_to_the_next_in_line(cloud):
     """Cancelled while the transaction that serves it runs."""
     url = cloud.queue()
