@@ -78,6 +78,9 @@ def packets(container: InputContainer, wanted: tuple[Stream, ...], failed: Calla
                 raise
             failures += 1
             failed(error)
+        except IndexError:
+            # After the last packet, PyAV stumbles over streams that showed up only while it was reading.
+            return
         else:
             return
 
@@ -90,14 +93,20 @@ def decoder(stream: Stream, frame_pixels: int = 0, threads: int = 1, *, strict: 
     Raises
     ------
     DamagedVideoError
-        The file is not what it was: the stream has no decoder any more.
+        The stream's header is damaged, or not what it was. A strict decoder refuses where another may not; open the file again to try.
     """
     context = stream.codec_context
     if not isinstance(context, VideoCodecContext):
         raise DamagedVideoError("The video has changed while it was read. Start again.")
-    context.options = {"max_pixels": str(frame_pixels or LARGEST_PICTURE)} | ({"err_detect": "explode"} if strict else {})
     context.thread_count = threads
     context.thread_type = "FRAME" if threads > 1 else "SLICE"
-    # libdav1d looks at `skip_frame` when it is opened, and never again.
-    context.open()
+    context.options = {"max_pixels": str(frame_pixels or LARGEST_PICTURE)} | ({"err_detect": "explode"} if strict else {})
+    try:
+        # libdav1d looks at `skip_frame` when it is opened, and never again; so decoders are opened before it is set.
+        context.open()
+    except FFmpegError as error:
+        reason = error.strerror or str(error)
+        raise DamagedVideoError(
+            f"The video's header is damaged: its decoder does not accept it ({reason}). Upload the file again."
+        ) from error
     return context

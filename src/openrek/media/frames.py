@@ -1,7 +1,7 @@
 """Frames of a video, decoded once, each exactly the one that its number names.
 
 A frame's pixels depend on the file alone. Decoding starts afresh at every keyframe that no wanted frame leads over, so what comes before
-a chunk, what else is wanted, and how many threads there are change nothing; not even after damage.
+a chunk, what else is wanted, and how many threads there are change nothing; not even after damage, unless a decoder says nothing of it.
 
 Packets that nobody wants are decoded with `skip_frame` NONREF, set per packet; packets after the last wanted one of a group of pictures
 are not decoded.
@@ -19,12 +19,14 @@ from typing import Any, Self
 import numpy as np
 from av.error import FFmpegError
 from av.packet import Packet
-from av.video.frame import VideoFrame
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
 from numpy.typing import NDArray
 
 from openrek.errors import DamagedVideoError
 from openrek.geometry import Letterbox
 from openrek.media import containers, orientation, pixels
+from openrek.media.inspectors import INSPECTED
 from openrek.media.packet_source import OutOfStepError, PacketSource
 from openrek.media.packets import CONTINUES, Numbers, PacketIndex
 from openrek.observations import Damage
@@ -33,6 +35,7 @@ MOST_FAILURES = 300
 """Packets in a row, ten seconds or so, that may fail to decode before the video counts as too damaged."""
 MOST_MESSAGES = 8
 """Different complaints of the decoder that are kept."""
+_BUILDS_ON_OTHERS = (PictureType.P, PictureType.B)
 _REPAIRED = "Part of a picture was damaged and has been repaired by the decoder."
 
 
@@ -111,7 +114,8 @@ class VideoReader:
         # The highest number among the frames that are decoded up to each frame.
         self._settled = np.maximum.accumulate(packets.numbers)[packets.frame_packets]
         self._source = PacketSource(path, packets, frame_pixels)
-        self._decoder = containers.decoder(self._source.stream, frame_pixels, threads, strict=True)
+        self._decoder = self._new_decoder(threads, strict=True)
+        self._inspected = packets.independent or self._decoder.codec.canonical_name in INSPECTED
 
     def __enter__(self) -> Self:
         return self
@@ -258,7 +262,10 @@ class VideoReader:
         return _Run(int(index.starts[group]), last, int(index.reached[group]), stop)
 
     def _decoded(self, run: _Run, wanted: Numbers, alive: Callable[[], None], *, careful: bool = False) -> Iterator[tuple[int, VideoFrame]]:
-        """Numbers and pictures that come out of a run, decoded from a fresh start; with care, nothing is left out."""
+        """Numbers and pictures that come out of a run, decoded from a fresh start; with care, nothing is left out.
+
+        Nothing comes if the keyframe turns out to be none, of a codec of which the packets have not been looked into.
+        """
         index = self._packets
         span = slice(run.first, run.last + 1)
         numbers = index.numbers[span].copy()
@@ -270,6 +277,7 @@ class VideoReader:
         useless = (numbers >= 0) & (numbers < run.lead)
         if index.independent:
             useless |= ~is_wanted
+        own = -1 if self._inspected or run.first == index.starts[0] else int(numbers[0])
         try:
             for position, packet in self._source.read(run.first, run.last, alive):
                 place = position - run.first
@@ -279,8 +287,11 @@ class VideoReader:
                 packet.pts = number if number >= 0 else None
                 self._decoder.skip_frame = "DEFAULT" if careful or is_wanted[place] else "NONREF"
                 for picture in self._decode(packet):
-                    if picture.pts is not None:
-                        yield picture.pts, picture
+                    if picture.pts is None:
+                        continue
+                    if picture.pts == own and picture.pict_type in _BUILDS_ON_OTHERS:
+                        return
+                    yield picture.pts, picture
             for picture in self._decode(None):
                 if picture.pts is not None:
                     yield picture.pts, picture
@@ -292,6 +303,7 @@ class VideoReader:
         at, damage = 0, self.damage
         for threads in sorted({self._threads, 1}, reverse=True):
             self._renew(threads, strict=threads > 1)
+            self.damage = damage
             for number, picture in enumerate(self._everything(alive)):
                 if threads > 1 and (picture.is_corrupt or self.damage is not damage):
                     break
@@ -302,10 +314,9 @@ class VideoReader:
                     yield number, picture
                 if picture.is_corrupt:
                     self._count_damage(_REPAIRED)
-            if self.damage is damage:
-                return
-            if threads > 1:
-                self.damage = damage
+            else:
+                if self.damage is damage:
+                    return
 
     def _everything(self, alive: Callable[[], None]) -> Iterator[VideoFrame]:
         """All pictures in the order in which they come."""
@@ -317,7 +328,16 @@ class VideoReader:
     def _renew(self, threads: int, *, strict: bool = True) -> None:
         """Stand at the start of the file, with a new decoder: one that has been used repairs pictures with what it remembers."""
         self._source.rewind()
-        self._decoder = containers.decoder(self._source.stream, self._frame_pixels, threads, strict=strict)
+        self._decoder = self._new_decoder(threads, strict)
+
+    def _new_decoder(self, threads: int, strict: bool) -> VideoCodecContext:
+        try:
+            return containers.decoder(self._source.stream, self._frame_pixels, threads, strict=strict)
+        except DamagedVideoError:
+            if not strict:
+                raise
+            self._source.rewind()
+            return containers.decoder(self._source.stream, self._frame_pixels, threads)
 
     def _decode(self, packet: Packet[Any] | None) -> list[VideoFrame]:
         """What the decoder gives out for a packet, or at the end; nothing if it fails, which is counted."""

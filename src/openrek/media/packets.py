@@ -174,11 +174,12 @@ class PacketIndex:
         if sampling.kind == "keyframes":
             return np.unique(self.numbers[(self.flags & KEY != 0) & (self.numbers >= 0)])
         if sampling.kind == "rate" and sampling.rate is not None:
-            # ticks(k / rate, time_base), in whole numbers for speed
+            # ticks(k / rate, time_base), in whole numbers for speed: machine words where they suffice
             over = sampling.rate.denominator * self.time_base.denominator
             under = sampling.rate.numerator * self.time_base.numerator
-            start = self.start_pts
-            wanted = np.fromiter((start + k * over // under for k in range(self.blocks(sampling.rate))), np.int64)
+            count = self.blocks(sampling.rate)
+            k = np.arange(count, dtype=np.int64 if count * over < 2**62 and under < 2**62 else object)
+            wanted = (k * over // under + self.start_pts).astype(np.int64)
             return np.unique(np.searchsorted(self.frame_pts(), wanted, side="right") - 1)
         raise ValueError(f"a sampling of kind {sampling.kind!r} looks at no frames")
 

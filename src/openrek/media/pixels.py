@@ -4,7 +4,8 @@ Networks want small pictures. Planar YUV, which nearly every video is, is scaled
 same as turning the large picture and scaling that with OpenCV's bilinear interpolation, but for rounding and for the colour between two
 chroma samples, at a fraction of the cost. Anything else goes through swscale at full size first.
 
-- The matrix is the one that the stream names, BT.601 where it names none, as FFmpeg has it; the range is limited where it names none.
+- The matrix is the one that the stream names, BT.601 where it names none, as FFmpeg has it; the range is limited where it names none,
+  but full of gray.
 - Transfer functions are left alone: a picture in PQ or HLG looks flat, and its boxes are where they are.
 - Alpha is ignored: colours are those that are stored.
 - Sample aspect ratio is ignored: boxes are ratios of the frame, whatever the shape of its pixels.
@@ -128,7 +129,9 @@ def _depth(picture: VideoFrame) -> int:
 
 
 def _is_full(picture: VideoFrame) -> bool:
-    return picture.color_range == _FULL_RANGE or picture.format.name.startswith("yuvj")
+    """Whether black is 0. FFmpeg makes and takes gray that says nothing as full range."""
+    name = picture.format.name
+    return picture.color_range == _FULL_RANGE or name.startswith("yuvj") or (not picture.color_range and name.startswith("gray"))
 
 
 def _full_range(luma: Plane, depth: int, full: bool) -> Image:

@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 
 from openrek.errors import DamagedVideoError, UnsupportedVideoError
 from openrek.media import containers, orientation, signatures, timeline
-from openrek.media.bitstream import PLAIN, inspector
+from openrek.media.bitstream import PLAIN
+from openrek.media.inspectors import inspector
 from openrek.media.packets import CONTINUES, CORRUPT, DISCARD, HIDDEN, KEY, MOST_PACKETS, NO_TIME, PacketIndex
 from openrek.media.timeline import FASTEST_RATE, PacketColumns, StreamFacts
 from openrek.video import AudioFacts, VideoFacts

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from openrek.media.packets import DISCARD, HIDDEN, KEY, NO_TIME, Numbers, PacketIndex
+from openrek.media.packets import CONTINUES, DISCARD, HIDDEN, KEY, NO_TIME, Numbers, PacketIndex
 
 USUAL_RATE = Fraction(25)
 """Frames per second where nothing says how many."""
@@ -63,7 +63,10 @@ def index(columns: PacketColumns, stream: StreamFacts) -> PacketIndex:
         return untimed(draft, stream)
     if not draft.frames:
         return draft
-    last = int(duration[draft.frame_packets[-1]])
+    packet = int(draft.frame_packets[-1])
+    last = int(duration[packet])
+    if packet + 1 < len(flags) and flags[packet + 1] & CONTINUES:
+        last += int(duration[packet + 1])
     if last <= 0:
         steps = np.diff(draft.frame_pts())
         last = round(np.median(steps)) if len(steps) else round(1 / (next(iter(stream.rates), USUAL_RATE) * stream.time_base))
