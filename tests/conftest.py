@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import botocore.endpoint
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+import replies_in_model
 from openrek.clock import ManualClock
 from openrek.db import Database
 
@@ -32,6 +34,14 @@ def _no_errors_logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureF
     if request.node.get_closest_marker("allows_errors") is None:
         logged = [r.getMessage() for when in ("setup", "call") for r in caplog.get_records(when) if r.levelno >= logging.ERROR]
         assert not logged, logged
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _replies_are_in_the_model() -> Iterator[None]:
+    """Every reply that botocore gets from us in any test holds what the service model says, and nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.endpoint, "convert_to_response_dict", replies_in_model.checking(botocore.endpoint.convert_to_response_dict))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,8 @@ def load_json(body: bytes) -> Any:
         return {}
     try:
         return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except MalformedValueError:
+        raise
     except UnicodeDecodeError:
         raise MalformedValueError("The request body is not UTF-8") from None
     except RecursionError:
