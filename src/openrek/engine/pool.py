@@ -117,7 +117,7 @@ class Child:
         assert self._connection is not None
         try:
             with contextlib.suppress(BrokenPipeError):
-                self._connection.send_bytes(pickle.dumps((task, places)))
+                self._connection.send_bytes(pickle.dumps((task, places.absolute())))
             answer = self._wait(self._connection, task, alive)
         except (VideoError, ModelError):
             raise
@@ -149,17 +149,20 @@ class Child:
         self.close()
 
     def _wait(self, connection: Connection, task: Task, alive: Alive) -> IndexAnswer | ChunkAnswer:
-        progress = time.monotonic()
+        quiet = 0.0
         while True:
+            began = time.monotonic()
             if connection.poll(POLL):
                 answer = messages.receive(connection, task)
                 if answer is not None:
                     return answer
-                progress = time.monotonic()
+                quiet = 0.0
             alive()
             if self._resident() > self.megabytes * 1_000_000:
                 raise ChildCrashedError(f"Reading the video took more than {self.megabytes} MB of memory.")
-            if time.monotonic() - progress > self.stuck_seconds:
+            # Time in which this process itself stood still, and the child perhaps with it, is not held against the child.
+            quiet += min(time.monotonic() - began, 2 * POLL)
+            if quiet > self.stuck_seconds:
                 raise ChildStuckError(f"Reading the video made no progress for {self.stuck_seconds:g} s.")
 
     def _resident(self) -> int:

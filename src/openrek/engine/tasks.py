@@ -89,6 +89,11 @@ class Places:
     index: Path | None
     models: Mapping[str, tuple[Path, ...]]
 
+    def absolute(self) -> Places:
+        """The same places for a process that works in another folder."""
+        models = {sha256: tuple(path.absolute() for path in paths) for sha256, paths in self.models.items()}
+        return Places(self.video.absolute(), self.index.absolute() if self.index else None, models)
+
 
 Alive = Callable[[], None]
 """Called whenever work goes on; may raise to stop it."""
