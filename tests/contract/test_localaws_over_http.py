@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import time
@@ -14,12 +15,15 @@ import boto3
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from running_gateway import running
 
 from openrek.clock import SystemClock
 from openrek.db import Database
 from openrek.localaws.iam import Identities, iam_operations
-from openrek.localaws.sns import Topics, sns_operations
+from openrek.localaws.sns import CertificatePage, Topics, sns_operations
 from openrek.localaws.sqs import Queues, sqs_operations
 from openrek.localaws.store import Store
 from openrek.localaws.sts import sts_operations
@@ -64,7 +68,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
             "iam": iam_operations(identities),
             "sts": sts_operations(identities),
         }
-        with running(Gateway(services, account="000000000000", region="us-east-1", request_bytes=16 << 20)) as port:
+        gateway = Gateway(services, account="000000000000", region="us-east-1", request_bytes=16 << 20)
+        with running(CertificatePage(gateway, topics.signer)) as port:
             yield Aws(f"http://127.0.0.1:{port}", port, queues, topics)
 
 
@@ -160,6 +165,20 @@ def test_the_link_in_a_notification_ends_the_subscription_unsigned(aws: Aws) -> 
     assert link.startswith(f"{aws.endpoint}/?Action=Unsubscribe")
     assert httpx.get(link).status_code == 200
     assert sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] == []
+
+
+def test_a_notification_is_verified_with_the_certificate_that_it_names(aws: Aws) -> None:
+    sns, sqs = aws.client("sns"), aws.client("sqs")
+    topic = sns.create_topic(Name="signed", Attributes={"SignatureVersion": "2"})["TopicArn"]
+    url = sqs.create_queue(QueueName="signed")["QueueUrl"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:000000000000:signed")
+    sns.publish(TopicArn=topic, Message="täxt", Subject="About")
+    note = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
+    certificate = x509.load_pem_x509_certificate(httpx.get(note["SigningCertURL"]).content)
+    parts = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+    canonical = "".join(f"{part}\n{note[part]}\n" for part in parts).encode()
+    certificate.public_key().verify(base64.b64decode(note["Signature"]), canonical, padding.PKCS1v15(), hashes.SHA256())
+    assert httpx.head(note["SigningCertURL"]).status_code == 200
 
 
 def test_an_assumed_role_is_who_calls(aws: Aws) -> None:
