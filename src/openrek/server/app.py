@@ -27,7 +27,7 @@ from openrek.jobs.store import JobStore
 from openrek.localaws.iam import Identities, iam_operations
 from openrek.localaws.s3.operations import s3_operations
 from openrek.localaws.s3.storage import Storage
-from openrek.localaws.sns import Topics, sns_operations
+from openrek.localaws.sns import CertificatePage, Topics, sns_operations
 from openrek.localaws.sqs import Queues, sqs_operations
 from openrek.localaws.store import Store
 from openrek.localaws.sts import sts_operations
@@ -89,13 +89,14 @@ class Application:
         )
         self._settings = settings
         self._clock = clock
-        self.gateway = Gateway(
+        gateway = Gateway(
             self._services(),
             account=settings.account,
             region=settings.region,
             request_bytes=settings.limits.request_bytes,
             base_domain=settings.base_domain,
         )
+        self.gateway = CertificatePage(gateway, self.topics.signer)
 
     def _services(self) -> Mapping[str, Mapping[str, Operation]]:
         settings, limits = self._settings, self._settings.limits
