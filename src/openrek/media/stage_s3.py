@@ -114,7 +114,7 @@ class S3Source:
 
     def _asked(self, operation: str, reference: ObjectReference, alive: Callable[[], None], **conditions: str) -> Any:
         """The store's answer, asked for again while it is busy or cannot be reached."""
-        from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
+        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
 
         version = {"VersionId": reference.version} if reference.version else {}
         last: Exception | None = None
@@ -126,7 +126,7 @@ class S3Source:
                 return getattr(self._client(), operation)(Bucket=reference.bucket, Key=reference.name, **version, **conditions)
             except NoCredentialsError as error:
                 raise StagingError("There are no credentials for S3: set OPENREK_S3__ACCESS_KEY_ID and its secret.") from error
-            except HTTPClientError as error:
+            except (HTTPClientError, ConnectionError) as error:
                 last = error
             except ClientError as error:
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
