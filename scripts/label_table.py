@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import tomllib
 from importlib import resources
-from pathlib import Path
 
 from openrek.features.taxonomy import taxonomy
+from scripts.generated import DOCS, run
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "labels.md"
+PAGE = DOCS / "reference" / "labels.md"
+SCRIPT = "scripts/label_table.py"
 VOCABULARY = "coco-80"
-BEGIN, END = "<!-- table: scripts/label_table.py -->\n", "<!-- end of table -->\n"
 
 
 def table() -> str:
@@ -24,23 +23,5 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def rendered(page: str) -> str:
-    """The page with the table of today."""
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
-
-
-def main() -> None:
-    """Write the page, or check it."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
-    written = PAGE.read_text("utf-8")
-    fresh = rendered(written)
-    if arguments.parse_args().check:
-        raise SystemExit(0 if fresh == written else f"{PAGE.name} is out of date: run python scripts/label_table.py")
-    PAGE.write_text(fresh, "utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", PAGE, SCRIPT, table())
