@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -179,13 +180,17 @@ async def _serve(application: Application, listener: socket.socket, ready: Calla
         application.gateway, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
     )
     server = _Server(config, ready, application.queues.dismiss)
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(asked, server.handle_exit, asked, None)
     work = asyncio.create_task(application.work())
     work.add_done_callback(lambda _: setattr(server, "should_exit", True))
     try:
         await server.serve(sockets=[listener])
     finally:
         work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        [outcome] = await asyncio.gather(work, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
 
 
 class _Server(uvicorn.Server):
@@ -195,6 +200,11 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
         self._stopping = stopping
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: uvicorn's own way raises them again when it is done, and the worker would not be waited for."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -50,12 +50,19 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                await asyncio.to_thread(self.died)
                 began = loop.time()
-                code = await self._live()
-                pause = FIRST_PAUSE if loop.time() - began > HEALTHY else min(pause * 2, LONGEST_PAUSE)
-                log.warning("the worker ended with status %s and is started again in %.1f s", code, pause)
+                try:
+                    await asyncio.to_thread(self.died)
+                    code = await self._live()
+                except Exception:
+                    log.exception("the worker could not be started")
+                else:
+                    log.warning("the worker ended with status %s", code)
+                if loop.time() - began > HEALTHY:
+                    pause = FIRST_PAUSE
+                log.info("the worker is started again in %.1f s", pause)
                 await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             await self._stop()
 

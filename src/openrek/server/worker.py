@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from openrek.worker.staged import StagedVideos
 MEGABYTE, GIGABYTE = 10**6, 10**9
 
 
-@contextmanager
+@contextlib.contextmanager
 def worker(settings: Settings, ended: Callable[[], None]) -> Iterator[Worker]:
     """A worker with all that it needs.
 
@@ -116,7 +116,8 @@ def main() -> None:
     configure(settings.log_level)
 
     def ended() -> None:
-        os.write(1, b"\n")
+        with contextlib.suppress(BrokenPipeError):  # the server has gone; `listen` is about to notice
+            os.write(1, b"\n")
 
     with worker(settings, ended) as running:
 

@@ -40,13 +40,18 @@ class Pass:
     """Jobs on one object, and whether they are still ours."""
 
     claims: list[Claim]
+    stopping: threading.Event
     identity: str | None = None
     lost: set[str] = field(default_factory=set)
-    stopping: threading.Event = field(default_factory=threading.Event)
 
     def alive(self) -> None:
         """Stop the pass when nobody wants its outcome."""
         if self.stopping.is_set() or len(self.lost) == len(self.claims):
+            raise LeaseLostError
+
+    def holds(self, claim: Claim) -> None:
+        """Stop what is done for one of the jobs alone when nobody wants it."""
+        if self.stopping.is_set() or claim.job.id in self.lost:
             raise LeaseLostError
 
     @property
@@ -124,9 +129,6 @@ class Worker:
     def stop(self) -> None:
         """Finish nothing more; may be called from any thread."""
         self._stopping.set()
-        with self._lock:
-            for running in self._passes:
-                running.stopping.set()
         self._wake.set()
 
     def _claim(self) -> list[Claim]:
@@ -147,12 +149,28 @@ class Worker:
                     each.lost |= {claim.job.id for claim in each.held} - still
             except Exception:
                 log.exception("could not renew the leases")
-            self.observations.sweep(self.observations_bytes, {each.identity for each in running if each.identity})
+            try:
+                self.observations.sweep(self.observations_bytes, {each.identity for each in running if each.identity})
+            except OSError:
+                log.exception("could not make room for observations")
 
     def _run(self, claims: list[Claim], done: Callable[[], None]) -> None:
-        running = Pass(claims)
+        running = Pass(claims, self._stopping)
         with self._lock:
             self._passes.add(running)
+        try:
+            self._pass(running)
+        except Exception:  # the database does not answer: the leases end, and somebody takes the jobs up again
+            log.exception("could not note how the pass over %s ended", claims[0].job.object)
+        finally:
+            with self._lock:
+                self._passes.discard(running)
+            done()
+            self._wake.set()
+            self.ended()
+
+    def _pass(self, running: Pass) -> None:
+        """Analyse, and note what went wrong for all jobs of the pass."""
         try:
             self._analyse(running)
         except LeaseLostError:
@@ -164,14 +182,8 @@ class Worker:
             log.warning("a video stopped the process that read it: %s", error)
             self.claims.record_crash(running.held, error.message)
         except Exception as error:
-            log.exception("the pass over %s failed", claims[0].job.object)
+            log.exception("the pass over %s failed", running.claims[0].job.object)
             self._each(running.held, self.claims.retry_later, _reason(error))
-        finally:
-            with self._lock:
-                self._passes.discard(running)
-            done()
-            self._wake.set()
-            self.ended()
 
     def _analyse(self, running: Pass) -> None:
         reference = running.claims[0].job.object
@@ -183,7 +195,7 @@ class Worker:
                 observed = self._observe(running, video)
             for claim in running.held:
                 running.alive()
-                self._conclude(claim, observed, Path(folder))
+                self._conclude(running, claim, observed, Path(folder))
 
     def _observe(self, running: Pass, video: Video) -> ObservedVideo:
         wanted = {
@@ -206,17 +218,25 @@ class Worker:
             log.warning("%d damaged packets in %s: %s", damage.packets, video.object, "; ".join(damage.messages))
         return observed
 
-    def _conclude(self, claim: Claim, observed: ObservedVideo, folder: Path) -> None:
-        """Reduce and complete one job; what goes wrong here is its own affair."""
+    def _conclude(self, running: Pass, claim: Claim, observed: ObservedVideo, folder: Path) -> None:
+        """Reduce and complete one job; what goes wrong here is its own affair.
+
+        Raises
+        ------
+        LeaseLostError
+            The worker stops.
+        """
         job = claim.job
         feature = self.features[job.operation]
         try:
             reduction = Reduction(
                 observed.video.facts, job.request, job.settings, job.models, observed, self.resources(job, feature.resources)
             )
-            generation = self.rows.write(claim, feature, feature.reduce(reduction), folder)
+            generation = self.rows.write(claim, feature, feature.reduce(reduction), folder, lambda: running.holds(claim))
             self.claims.complete(claim, generation, observed.video.facts)
         except LeaseLostError:
+            if running.stopping.is_set():
+                raise
             log.info("job %s has another worker now", job.id)
         except VideoError as error:
             self._each([claim], self.claims.fail, error.message)
