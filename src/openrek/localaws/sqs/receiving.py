@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from openrek.awsmodel.calls import Params, ServiceError
+from openrek.awsmodel.calls import Params
 from openrek.localaws.sqs.content import attributes_digest, on_the_wire, selected
 from openrek.localaws.sqs.errors import invalid_value
 from openrek.localaws.sqs.mailbox import LONGEST_VISIBILITY, Received, Wanted
 
 _MOST_MESSAGES = 10
 _LONGEST_WAIT = 20
-_SYSTEM_NAMES = (
-    "All",
-    "ApproximateFirstReceiveTimestamp",
-    "ApproximateReceiveCount",
-    "AWSTraceHeader",
-    "DeadLetterQueueSourceArn",
-    "MessageDeduplicationId",
-    "MessageGroupId",
-    "SenderId",
-    "SentTimestamp",
-    "SequenceNumber",
-    "SqsManagedSseEnabled",
-)
 
 
 def wanted(params: Params) -> Wanted:
@@ -46,12 +33,8 @@ def wait_seconds(params: Params) -> int | None:
 
 
 def system_names(params: Params) -> set[str]:
-    """The system attributes that a request asks for, by either of the two parameters."""
-    names = {*(params.get("MessageSystemAttributeNames") or ()), *(params.get("AttributeNames") or ())}
-    unknown = sorted(names.difference(_SYSTEM_NAMES))
-    if unknown:
-        raise ServiceError("InvalidAttributeName", f"Unknown Attribute {unknown[0]}.")
-    return names
+    """The system attributes that a request asks for, by either of the two parameters; names that are none do no harm."""
+    return {*(params.get("MessageSystemAttributeNames") or ()), *(params.get("AttributeNames") or ())}
 
 
 def shaped(received: Received, key: bytes, system: set[str], attribute_names: list[str]) -> Params:
