@@ -61,17 +61,15 @@ class Draft:
 
     def blocks(self) -> Iterator[bytes]:
         """What has been written so far."""
-        offset = 0
-        while block := os.pread(self._open(), READ_BYTES, offset):
-            offset += len(block)
-            yield block
+        return read_blocks(self._open())
 
-    def finish(self, modified_ns: int | None = None) -> int:
+    def finish(self, modified_ns: int | None = None, *, flush: bool = True) -> int:
         """Date the file, flush it to the disk and close it; the date as the file system keeps it, in nanoseconds."""
         with self._lock:
             if modified_ns is not None:
                 os.utime(self._open(), ns=(modified_ns, modified_ns))
-            os.fsync(self._open())
+            if flush:
+                os.fsync(self._open())
             kept = os.fstat(self._open()).st_mtime_ns
             os.close(self._descriptor)
             self._descriptor = -1
@@ -160,6 +158,14 @@ class Scratch:
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 os.unlink(entry.path)
+
+
+def read_blocks(descriptor: int) -> Iterator[bytes]:
+    """The bytes of an open file, from its beginning, a block at a time."""
+    offset = 0
+    while block := os.pread(descriptor, READ_BYTES, offset):
+        offset += len(block)
+        yield block
 
 
 def read_json(path: Path) -> Any:

@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 from openrek.awsmodel.calls import Caller, Params, ServiceError
 from openrek.localaws.s3.bucket import Bucket
-from openrek.localaws.s3.checksums import DEFAULT, check_algorithm, checksums_in, combine, members, multipart_kind
+from openrek.localaws.s3.checksums import DEFAULT, check_algorithm, checksums_in, combine, compute, members, multipart_kind
 from openrek.localaws.s3.conditions import at, write_check
 from openrek.localaws.s3.describing import check_encryption, check_key, describe, encryption_of, quoted, version_of
 from openrek.localaws.s3.errors import invalid_argument, invalid_request, malformed_xml
+from openrek.localaws.s3.files import read_blocks
 from openrek.localaws.s3.ranges import copied_range
 from openrek.localaws.s3.records import Entry, Part
 from openrek.localaws.s3.storage import Storage
@@ -84,7 +85,11 @@ def complete_multipart_upload(storage: Storage, caller: Caller, params: Params) 
             parts = _choose(upload, bucket.uploads.parts(upload), params)
             new = _entry(upload, parts, params)
             with storage.scratch.draft() as draft:
-                bucket.uploads.assemble(upload, parts, draft)
+                for part in parts:
+                    with bucket.uploads.opened(upload, part) as descriptor:
+                        if compute(DEFAULT, read_blocks(descriptor)) != part.checksums[DEFAULT]:
+                            raise _invalid_part(upload, part.number, part.etag)
+                        draft.append(descriptor, 0, part.size)
                 entry = bucket.put(key, draft, new, check, "ObjectCreated:CompleteMultipartUpload")
         bucket.uploads.remove(params["UploadId"])
     return {
@@ -139,12 +144,7 @@ def _choose(upload: Upload, there: Sequence[UploadedPart], params: Params) -> li
         part = by_number.get(one["PartNumber"])
         etag = (one.get("ETag") or "").strip('"')
         if part is None or part.etag != etag or any(part.checksums.get(name) != value for name, value in checksums_in(one).items()):
-            raise ServiceError(
-                "InvalidPart",
-                "One or more of the specified parts could not be found.  The part may not have been uploaded, "
-                "or the specified entity tag may not match the part's entity tag.",
-                details={"ETag": etag, "PartNumber": one["PartNumber"], "UploadId": upload.id},
-            )
+            raise _invalid_part(upload, one["PartNumber"], etag)
         if part.size < _LEAST_BYTES and place < len(asked) - 1:
             raise ServiceError(
                 "EntityTooSmall",
@@ -179,6 +179,15 @@ def _entry(upload: Upload, chosen: Sequence[UploadedPart], params: Params) -> En
     etag = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in chosen), usedforsecurity=False).hexdigest()
     kept = parts if kind == "COMPOSITE" else tuple(Part(part.number, part.size) for part in parts)
     return Entry("", 0, etag=f"{etag}-{len(parts)}", description=upload.description, checksum=checksum, parts=kept, upload=upload.id)
+
+
+def _invalid_part(upload: Upload, number: int, etag: str) -> ServiceError:
+    return ServiceError(
+        "InvalidPart",
+        "One or more of the specified parts could not be found.  The part may not have been uploaded, "
+        "or the specified entity tag may not match the part's entity tag.",
+        details={"ETag": etag, "PartNumber": number, "UploadId": upload.id},
+    )
 
 
 def _checksum(part: UploadedPart, algorithm: str) -> dict[str, str]:

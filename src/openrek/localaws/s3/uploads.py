@@ -1,7 +1,8 @@
 """Multipart uploads: parts that wait to be put together.
 
 Each upload has a folder: `upload.json`, and for each part a file of bytes and a small file that names it. The small file makes the
-part; so a part that is sent again replaces the earlier one in one step.
+part; so a part that is sent again replaces the earlier one in one step. The bytes of a part are not flushed to the disk: the object
+is, when it has been put together, and until then each part's checksum tells whether it is whole.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +116,7 @@ class Uploads:
         ServiceError
             The upload has ended meanwhile.
         """
-        draft.finish()
+        draft.finish(flush=False)
         folder = self._folder / upload.id
         part = UploadedPart(number, f"{number}-{secrets.token_hex(8)}", draft.size, etag, self._stamps.clock.now(), checksums)
         with self.locks(upload.id):
@@ -134,14 +136,14 @@ class Uploads:
         values = (self._part(upload, number) for number in numbers if number.isdecimal())
         return sorted((value for value in values if value is not None), key=lambda part: part.number)
 
-    def assemble(self, upload: Upload, parts: Iterable[UploadedPart], draft: Draft) -> None:
-        """Write parts one behind the other."""
-        for part in parts:
-            descriptor = os.open(self._folder / upload.id / part.content, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                draft.append(descriptor, 0, part.size)
-            finally:
-                os.close(descriptor)
+    @contextmanager
+    def opened(self, upload: Upload, part: UploadedPart) -> Iterator[int]:
+        """A descriptor of a part's bytes. They may not be what was sent, if the machine has lost its power since."""
+        descriptor = os.open(self._folder / upload.id / part.content, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def remove(self, upload_id: str) -> None:
         """Forget an upload and its parts; nothing to do if there is none."""

@@ -302,6 +302,19 @@ def test_a_disk_that_fills_while_parts_are_put_together(s3: S3, monkeypatch: pyt
     assert s3.get("k") == b"new"
 
 
+@pytest.mark.parametrize("lost", [b"", b"\0" * 8, b"the part and more"])
+def test_a_part_that_the_disk_has_lost(s3: S3, lost: bytes) -> None:
+    named = begin(s3)
+    part = send(s3, named, 1, b"the part")
+    (file,) = (s3.data / "s3/buckets/videos/uploads" / named["UploadId"]).glob("1-*")
+    file.write_bytes(lost)
+    with refused("InvalidPart", 400):
+        complete(s3, named, [part])
+    assert s3.unfinished() == []
+    complete(s3, named, [send(s3, named, 1, b"the part")])
+    assert s3.get("k") == b"the part"
+
+
 def test_where_the_kernel_cannot_copy(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     def unable(*_: Any) -> int:
         raise OSError(18, "Invalid cross-device link")
