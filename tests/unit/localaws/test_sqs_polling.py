@@ -246,6 +246,26 @@ def test_who_waits_at_a_queue_that_is_deleted_hears_of_it(cloud):
         assert answer.code == "QueueDoesNotExist"
 
 
+def test_who_waits_hears_of_a_disk_that_fails(cloud, monkeypatch):
+    from openrek.localaws.sqs import mailbox
+
+    url = cloud.queue()
+
+    def fails(tx, queue, wanted):
+        raise OSError("disk")
+
+    async def main():
+        tasks = await standing_in_line(cloud, url, 2)
+        monkeypatch.setattr(mailbox, "receive", fails)
+        await cloud.call("sqs", "SendMessage", QueueUrl=url, MessageBody="kept")
+        answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+        assert [str(answer) for answer in answers] == ["disk", "disk"]
+        monkeypatch.undo()
+        return body(await cloud.call("sqs", "ReceiveMessage", QueueUrl=url))
+
+    assert asyncio.run(main()) == ["kept"]
+
+
 def test_a_publication_from_another_thread_wakes_who_waits(cloud):
     url, topic = cloud.queue(), cloud.topic()
     cloud.subscribe(topic, url, RawMessageDelivery="true")

@@ -66,6 +66,8 @@ class Polling:
     async def _serve(self, desk: _Desk) -> None:
         try:
             await desk.serve()
+        except Exception as error:
+            desk.fail(error)
         finally:
             del self._desks[desk.queue_id]
 
@@ -90,6 +92,12 @@ class _Desk:
         """Look again."""
         self._woken.set()
 
+    def fail(self, error: Exception) -> None:
+        """Tell everyone in line what went wrong."""
+        for receiver in self.line:
+            if not receiver.answer.done():
+                receiver.answer.set_exception(error)
+
     async def serve(self) -> None:
         """Serve the line until nobody stands in it."""
         while self._tidy():
@@ -100,13 +108,7 @@ class _Desk:
 
     async def _hand_out(self, line: list[_Receiver]) -> int | None:
         wanted = [receiver.wanted for receiver in line]
-        try:
-            given, due = await self._store.write(lambda tx: mailbox.receive(tx, by_id(tx, self.queue_id), wanted))
-        except Exception as error:
-            for receiver in line:
-                if not receiver.answer.done():
-                    receiver.answer.set_exception(error)
-            return None
+        given, due = await self._store.write(lambda tx: mailbox.receive(tx, by_id(tx, self.queue_id), wanted))
         unclaimed: list[Received] = []
         for receiver, received in zip(line, given, strict=True):
             if receiver.answer.done():
