@@ -14,7 +14,6 @@ import boto3
 from asgi_client import Answer, ask
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.client import Config
-from replies_in_model import check_reply, service_model
 
 from openrek.clock import ManualClock
 from openrek.features.base import Row
@@ -26,6 +25,7 @@ from openrek.server.worker import serialise_row
 from openrek.settings import Settings
 from openrek.video import VideoFacts
 from openrek.worker.rows import Rows
+from replies_in_model import check_reply, service_model
 
 ENDPOINT = "http://localhost:4599"
 SCOPE = "AWS4-HMAC-SHA256 Credential=openrek/20250101/{}/rekognition/aws4_request, SignedHeaders=host, Signature=abc"

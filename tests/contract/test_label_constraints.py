@@ -72,7 +72,10 @@ START = [
         {"Video": {"S3Object": {"Bucket": "a/b", "Name": "n"}}},
         one(" 'a/b'", "video.s3Object.bucket", r"satisfy regular expression pattern: [0-9A-Za-z\.\-_]*"),
     ),
-    ({"Video": {"S3Object": {"Bucket": "bucket", "Name": ""}}}, one(" ''", "video.s3Object.name", "have length greater than or equal to 1")),
+    (
+        {"Video": {"S3Object": {"Bucket": "bucket", "Name": ""}}},
+        one(" ''", "video.s3Object.name", "have length greater than or equal to 1"),
+    ),
     (
         {"Video": {"S3Object": {"Bucket": "bucket", "Name": "n" * 1025}}},
         one(f" '{'n' * 1025}'", "video.s3Object.name", "have length less than or equal to 1024"),
@@ -101,7 +104,9 @@ START = [
     ),
     (
         {"Settings": {"GeneralLabels": {"LabelCategoryExclusionFilters": ["a"] * 101}}},
-        one(f" '[{', '.join('a' * 101)}]'", "settings.generalLabels.labelCategoryExclusionFilters", "have length less than or equal to 100"),
+        one(
+            f" '[{', '.join('a' * 101)}]'", "settings.generalLabels.labelCategoryExclusionFilters", "have length less than or equal to 100"
+        ),
     ),
 ]
 
