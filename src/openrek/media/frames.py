@@ -27,6 +27,7 @@ from openrek.errors import DamagedVideoError
 from openrek.geometry import Letterbox
 from openrek.media import containers, orientation, pixels
 from openrek.media.inspectors import INSPECTED
+from openrek.media.orientation import UPRIGHT, Orientation
 from openrek.media.packet_source import OutOfStepError, PacketSource
 from openrek.media.packets import CONTINUES, Numbers, PacketIndex
 from openrek.observations import Damage
@@ -54,11 +55,11 @@ class Frame:
 
     __slots__ = ("_orientation", "_picture", "_views", "height", "number", "pts", "width")
 
-    def __init__(self, number: int, pts: int, picture: VideoFrame) -> None:
+    def __init__(self, number: int, pts: int, picture: VideoFrame, turned: Orientation = UPRIGHT) -> None:
         self.number = number
         self.pts = pts
         self._picture = picture
-        self._orientation = orientation.of(picture)
+        self._orientation = turned
         self.width, self.height = self._orientation.displayed(picture.width, picture.height)
         self._views: dict[tuple[str, int, int], NDArray[np.uint8]] = {}
 
@@ -111,6 +112,7 @@ class VideoReader:
         self._threads = threads
         self._frame_pixels = frame_pixels
         self._in_a_row = 0
+        self._orientations: dict[int, Orientation] = {}
         # The highest number among the frames that are decoded up to each frame.
         self._settled = np.maximum.accumulate(packets.numbers)[packets.frame_packets]
         self._source = PacketSource(path, packets, frame_pixels)
@@ -148,7 +150,14 @@ class VideoReader:
         frames = self._told_by_pts(numbers, alive) if self._packets.usable else self._counted(numbers, alive)
         pts = self._packets.frame_pts()
         for number, picture in frames:
-            yield Frame(number, int(pts[number]), picture)
+            yield Frame(number, int(pts[number]), picture, self._orientation(picture))
+
+    def _orientation(self, picture: VideoFrame) -> Orientation:
+        """How a picture is turned. PyAV ties a picture whose side data is looked at into a cycle, which keeps its memory: so rarely."""
+        turned = self._orientations.get(picture.rotation)
+        if turned is None:
+            turned = self._orientations[picture.rotation] = orientation.of(picture)
+        return turned
 
     def _told_by_pts(self, wanted: Numbers, alive: Callable[[], None]) -> Iterator[tuple[int, VideoFrame]]:
         """Run after run of packets, fast; and where that gives a reason to doubt, once more with care."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 from media_clips import FRAMES, RATE, RECIPES, X264, Recipe, encode, encode_field_pairs, number_of, remux
 
+from openrek.geometry import Letterbox
 from openrek.media import packet_source
 from openrek.media.frames import Frame, VideoReader
 from openrek.media.packets import PacketIndex
@@ -233,3 +236,22 @@ def test_a_reader_goes_on_after_its_user_has_stopped_looking(clip: Clip) -> None
             if frame.number == 9:
                 break
         assert [number_of(frame.bgr()) for frame in video.frames([3, 30], alive)] == [3, 30]
+
+
+def test_memory_stays_flat(shared: Path) -> None:
+    path = shared / "media/clips/bottle-detection.mp4"
+    packets = index_of(path)
+    process = psutil.Process()
+    gc.disable()
+    try:
+        with VideoReader(path, packets) as video:
+            grown = []
+            for chunk in (range(0, 300), range(300, packets.frames, 2)):
+                for frame in video.frames(chunk, alive):
+                    frame.bgr(Letterbox(frame.width, frame.height, 416))
+                    frame.luma(320, 180)
+                grown.append(process.memory_info().rss)
+    finally:
+        gc.enable()
+    # The frames of the second chunk take 150 MB, their views 200 MB.
+    assert grown[1] - grown[0] < 20_000_000
