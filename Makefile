@@ -7,7 +7,7 @@ OPENREK_MODELS ?= $(wildcard ../shared/models)
 export OPENREK_MODELS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check clean
+.PHONY: help install demo test clients lint types check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,19 @@ demo: $(STAMPS)/demo ## Analyse a video through boto3, from upload to paged labe
 test: $(STAMPS)/test ## Unit and contract tests and one end-to-end flow
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+$(STAMPS)/awscli: tests/clients/awscli.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(VENV)/awscli
+	$(VENV)/awscli/bin/python -m pip install --quiet --requirement $<
+	@mkdir -p $(STAMPS) && touch $@
+
+tests/clients/js/node_modules: tests/clients/js/package.json
+	@command -v npm >/dev/null || { echo "make clients needs Node.js 20 or later, with npm." >&2; exit 1; }
+	cd $(@D) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+clients: $(STAMPS)/test $(STAMPS)/awscli tests/clients/js/node_modules ## Unmodified AWS clients: boto3, AWS CLI, JavaScript SDK (OPENREK_AWS_SAMPLES=DIR: and AWS's samples)
+	$(BIN)/python -m pytest tests/clients --verbose $(PYTEST_ARGS)
+
 lint: $(STAMPS)/test ## Style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,4 +55,4 @@ types: $(STAMPS)/test ## Strict types
 check: test lint types ## Everything that a commit needs
 
 clean: ## Remove what was built
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) tests/clients/js/node_modules build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
