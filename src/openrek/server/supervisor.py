@@ -43,11 +43,12 @@ class Supervisor:
     ended: Callable[[], None]
     command: Sequence[str] = WORKER
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Keep the worker running until this task is cancelled; then stop it."""
         pause = FIRST_PAUSE
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         try:
             while True:
                 began = loop.time()
@@ -67,9 +68,16 @@ class Supervisor:
             await self._stop()
 
     def wake(self) -> None:
-        """Tell the worker that there may be something to do."""
-        if self.process is not None and self.process.stdin is not None and not self.process.stdin.is_closing():
-            self.process.stdin.write(b"\n")
+        """Tell the worker that there may be something to do; may be called from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the server has stopped
+                self._loop.call_soon_threadsafe(self._nudge)
+
+    def _nudge(self) -> None:
+        stdin = self.process.stdin if self.process is not None else None
+        if stdin is None or stdin.is_closing() or stdin.transport.get_write_buffer_size():
+            return  # it is gone, or has been told and did not read it yet
+        stdin.write(b"\n")
 
     async def _live(self) -> int:
         self.process = await asyncio.create_subprocess_exec(
