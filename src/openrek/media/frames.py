@@ -21,16 +21,17 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
-from numpy.typing import NDArray
 
 from openrek.errors import DamagedVideoError
-from openrek.geometry import Letterbox
-from openrek.media import containers, orientation, pixels
+from openrek.media import containers, orientation
+from openrek.media.frame import Frame
 from openrek.media.inspectors import INSPECTED
-from openrek.media.orientation import UPRIGHT, Orientation
+from openrek.media.orientation import Orientation
 from openrek.media.packet_source import OutOfStepError, PacketSource
 from openrek.media.packets import CONTINUES, Numbers, PacketIndex
 from openrek.observations import Damage
+
+__all__ = ["Frame", "VideoReader"]
 
 MOST_FAILURES = 300
 """Packets in a row, ten seconds or so, that may fail to decode before the video counts as too damaged."""
@@ -38,47 +39,6 @@ MOST_MESSAGES = 8
 """Different complaints of the decoder that are kept."""
 _BUILDS_ON_OTHERS = (PictureType.P, PictureType.B)
 _REPAIRED = "Part of a picture was damaged and has been repaired by the decoder."
-
-
-class Frame:
-    """One frame as it is displayed. Its views are made when they are first asked for, and shared: they cannot be written to.
-
-    Attributes
-    ----------
-    number
-        In display order, from 0.
-    pts
-        In the video's time base.
-    width, height
-        Pixels as displayed.
-    """
-
-    __slots__ = ("_orientation", "_picture", "_views", "height", "number", "pts", "width")
-
-    def __init__(self, number: int, pts: int, picture: VideoFrame, turned: Orientation = UPRIGHT) -> None:
-        self.number = number
-        self.pts = pts
-        self._picture = picture
-        self._orientation = turned
-        self.width, self.height = self._orientation.displayed(picture.width, picture.height)
-        self._views: dict[tuple[str, int, int], NDArray[np.uint8]] = {}
-
-    def bgr(self, letterbox: Letterbox | None = None) -> NDArray[np.uint8]:
-        """Blue, green, red, full range, scaled to `letterbox.scaled` without padding, or as large as it is; shape (height, width, 3)."""
-        width, height = letterbox.scaled if letterbox else (self.width, self.height)
-        return self._view("bgr", pixels.stored_bgr, width, height)
-
-    def luma(self, width: int, height: int) -> NDArray[np.uint8]:
-        """Luma, full range, averaged to this size; shape (height, width)."""
-        return self._view("luma", pixels.stored_luma, width, height)
-
-    def _view(self, kind: str, make: Callable[[VideoFrame, int, int], NDArray[np.uint8]], width: int, height: int) -> NDArray[np.uint8]:
-        view = self._views.get((kind, width, height))
-        if view is None:
-            view = self._orientation.apply(make(self._picture, *self._orientation.displayed(width, height)))
-            view.flags.writeable = False
-            self._views[kind, width, height] = view
-        return view
 
 
 class VideoReader:

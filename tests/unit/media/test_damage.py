@@ -140,3 +140,28 @@ def test_a_file_that_ends_early_gives_what_is_there(clip: Clip, tmp_path: Path) 
         with VideoReader(path, packets) as video:
             found = [(frame.number, number_of(frame.bgr())) for frame in video.frames(range(packets.frames - 2), alive)]
         assert found == [(number, number) for number in range(packets.frames - 2)]
+
+
+@pytest.mark.parametrize("name", ["h264_open.mp4", "h264_open.ts", "hevc_closed.mkv", "vp9.webm", "mpeg4.avi", "mjpeg.avi", "mpeg2.mxf"])
+def test_whatever_a_file_holds_its_owner_is_told_or_frames_are_given(name: str, clip: Clip, tmp_path: Path) -> None:
+    whole = clip(name).read_bytes()
+    path = tmp_path / name
+    for seed in range(12):
+        chance = random.Random(seed)
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 10, 100))):
+            if seed % 3 == 0:
+                data[chance.randrange(min(len(data), 3000))] = chance.randrange(256)
+            elif seed % 3 == 1:
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            else:
+                source, target = chance.randrange(len(data)), chance.randrange(len(data))
+                data[target : target + 500] = data[source : source + 500]
+        path.write_bytes(data)
+        try:
+            packets = PacketIndex.from_bytes(probe(path, alive, seconds=3600, frame_pixels=2**22).packets.to_bytes())
+            with VideoReader(path, packets, frame_pixels=2**22) as video:
+                numbers = [frame.number for frame in video.frames(range(0, min(packets.frames, 200), 3), alive)]
+            assert numbers == sorted(set(numbers))
+        except VideoError as error:
+            assert error.message.endswith(".")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zlib
 from dataclasses import replace
 from fractions import Fraction
@@ -224,3 +226,9 @@ def test_no_damaged_bytes_do_harm(data: st.DataObject) -> None:
     assert index.frames > 0
     assert len(index.keyframe_pts()) > 0
     assert index.end_pts > index.frame_pts()[-1]
+
+
+def test_the_worker_can_use_it_without_what_reads_videos() -> None:
+    modules = "openrek.media.packets, openrek.media.stage, openrek.media.stage_folder, openrek.media.stage_s3"
+    unwanted = "{'av', 'cv2', 'botocore', 'boto3'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", f"import sys, {modules}; sys.exit(bool({unwanted}))"], check=True)
