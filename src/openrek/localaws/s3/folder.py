@@ -12,7 +12,7 @@ import stat
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from openrek.localaws.s3.errors import no_such_bucket
@@ -21,7 +21,9 @@ from openrek.localaws.s3.names import plain_parts
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _PROBE = "Probe-\u00e9"
-_NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
+# A file or a link stands where a folder would; or the file system has shorter names, or other ones, than most.
+_IN_THE_WAY = {errno.ENOTDIR, errno.ELOOP, errno.EMLINK, errno.ENAMETOOLONG, errno.EILSEQ}
+_ABSENT = {errno.ENOENT, errno.ENXIO, *_IN_THE_WAY}
 
 
 class BucketFolder:
@@ -60,8 +62,10 @@ class BucketFolder:
             parent, name = found
             try:
                 facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    return None
+                raise
             return facts if stat.S_ISREG(facts.st_mode) and self._is_spelled(parent, name) else None
 
     def open(self, key: str) -> int | None:
@@ -72,10 +76,8 @@ class BucketFolder:
             parent, name = found
             try:
                 descriptor = os.open(name, _READ, dir_fd=parent)
-            except FileNotFoundError:
-                return None
             except OSError as error:
-                if error.errno in (*_NOT_A_FOLDER, errno.ENXIO):
+                if error.errno in _ABSENT:
                     return None
                 raise
             if stat.S_ISREG(os.fstat(descriptor).st_mode) and self._is_spelled(parent, name):
@@ -86,8 +88,8 @@ class BucketFolder:
     def place(self, source: Path, key: str) -> bool:
         """Rename a file to the key's plain path, in place of the file that is there; False if no file can be there.
 
-        None can be there if the key has no plain path, if a folder with something in it has that name, or if one of the folders on
-        the way is a file or a link.
+        None can be there if the key has no plain path, if a folder with something in it has that name, if one of the folders on the
+        way is a file or a link, or if the file system takes no such names.
 
         Raises
         ------
@@ -111,7 +113,8 @@ class BucketFolder:
         with self._parent(key) as found:
             if found is not None:
                 parent, name = found
-                os.rename(name, destination, src_dir_fd=parent)
+                with suppress(FileNotFoundError):
+                    os.rename(name, destination, src_dir_fd=parent)
                 os.fsync(parent)
 
     def remove(self, key: str) -> None:
@@ -120,7 +123,8 @@ class BucketFolder:
             with self._parent(key) as found:
                 if found is not None:
                     parent, name = found
-                    os.unlink(name, dir_fd=parent)
+                    with suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=parent)
             self.prune(key)
 
     def prune(self, key: str) -> None:
@@ -198,12 +202,11 @@ class BucketFolder:
         return descriptor
 
     def _open_or_make(self, parent: int, name: str) -> int | None:
-        try:
+        with suppress(FileNotFoundError):
             return self._open_below(parent, name)
-        except FileNotFoundError:
-            os.mkdir(name, dir_fd=parent)
-            os.fsync(parent)
-            return self._open_below(parent, name)
+        os.mkdir(name, dir_fd=parent)
+        os.fsync(parent)
+        return self._open_below(parent, name)
 
     def _open_below(self, parent: int, name: str) -> int | None:
         if not self._is_spelled(parent, name):
@@ -211,7 +214,7 @@ class BucketFolder:
         try:
             return open_folder(name, at=parent)
         except OSError as error:
-            if error.errno in _NOT_A_FOLDER:
+            if error.errno in _IN_THE_WAY:
                 return None
             raise
 
@@ -226,6 +229,10 @@ class BucketFolder:
             except OSError:
                 return False
             os.replace(source, name, dst_dir_fd=parent)
+        except OSError as error:
+            if error.errno in _IN_THE_WAY:
+                return False
+            raise
         os.fsync(parent)
         return True
 

@@ -7,14 +7,16 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from anyio import to_thread
 
 from openrek.awsmodel.calls import Upload
 from openrek.localaws.s3.checksums import Digests, Promise
 from openrek.localaws.s3.files import READ_BYTES, Draft, Scratch
 from openrek.localaws.s3.records import Checksum
 
-P = ParamSpec("P")
+Arguments = TypeVarTuple("Arguments")
 T = TypeVar("T")
 
 
@@ -105,12 +107,12 @@ async def receive(scratch: Scratch, params: Mapping[str, Any], algorithms: Itera
         checksum = await in_thread(promise.keep, digests, body.trailers, draft.blocks())
         yield Received(draft, digests, checksum)
     finally:
-        draft.close()
+        await in_thread(draft.close)
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def in_thread(function: Callable[[Unpack[Arguments]], T], *arguments: *Arguments) -> T:
     """Run something that blocks. A cancelled caller still waits for its end, so that nothing is closed under its hands."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    task = asyncio.ensure_future(to_thread.run_sync(function, *arguments))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -166,7 +166,7 @@ def _put_by_hand(key: str, facts: os.stat_result) -> Entry:
         size=facts.st_size,
         stamp=facts.st_mtime_ns,
         etag=f"{hashlib.md5(identity, usedforsecurity=False).hexdigest()}-1",
-        description=Description({"ContentType": mimetypes.guess_type(key)[0] or DEFAULT_TYPE}),
+        description=Description({"ContentType": mimetypes.guess_type(key.rpartition("/")[2])[0] or DEFAULT_TYPE}),
     )
 
 

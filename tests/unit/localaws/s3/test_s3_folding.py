@@ -1,7 +1,8 @@
-"""On a file system that takes `Case`, `case` and both forms of `é` for one name, keys still are what they are."""
+"""On file systems that take `Case`, `case` and both forms of `é` for one name, or have short names, keys still are what they are."""
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
 from pathlib import Path
@@ -75,3 +76,25 @@ def test_it_is_found_out(tmp_path: Path) -> None:
     (probe,) = tmp_path.iterdir()
     (tmp_path / probe.name.swapcase()).touch()
     assert not folders.keeps_names(tmp_path)
+
+
+def test_short_names(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encrypted folders have names of no more than 143 bytes."""
+
+    def short(function: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if any(isinstance(name, str) and len(name) > 143 for name in arguments):
+                raise OSError(errno.ENAMETOOLONG, "File name too long")
+            return function(*arguments, **named)
+
+        return call
+
+    names = ("open", "stat", "unlink", "mkdir", "rename", "replace")
+    monkeypatch.setattr(folders, "os", SimpleNamespace(**vars(os) | {name: short(getattr(os, name)) for name in names}))
+    monkeypatch.setattr(folders, "open_folder", short(open_folder))
+    keys = ["a" * 143, "a" * 144, "b/" + "c" * 144, "d" * 144 + "/e"]
+    for key in keys:
+        s3.put(key, key.encode())
+    assert s3.keys() == keys
+    assert [s3.get(key) for key in keys] == [key.encode() for key in keys]
+    assert s3.beside() == 3

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import threading
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
-from s3_support import S3, Body, refused
+from s3_support import CALLER, RUNNER, S3, Body, refused
 
 from openrek.clock import ManualClock
 from openrek.errors import ClientGoneError, ObjectNotFoundError
 from openrek.localaws.s3.bucket import Change
+from openrek.localaws.s3.files import Draft
 
 
 def test_what_is_uploaded_is_a_file_of_its_name(s3: S3) -> None:
@@ -242,6 +246,39 @@ def test_a_broken_upload_leaves_nothing(s3: S3) -> None:
         s3("PutObject", Bucket="videos", Key="a", Body=Body(b"x" * 3_000_000, error=ClientGoneError()))
     assert s3.get("a") == b"old"
     assert s3.unfinished() == []
+
+
+def test_a_cancelled_upload_leaves_nothing(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it is cancelled while a thread writes: the thread ends first."""
+    writing, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+    real = os.pwrite
+
+    def slow(descriptor: int, block: Any, offset: int) -> int:
+        writing.set()
+        assert go_on.wait(30)
+        written = real(descriptor, block, offset)
+        order.append("written")
+        return written
+
+    monkeypatch.setattr(os, "pwrite", slow)
+    monkeypatch.setattr(Draft, "close", lambda self, close=Draft.close: (order.append("closed"), close(self)))
+
+    async def upload() -> None:
+        call = asyncio.ensure_future(s3.operations["PutObject"](CALLER, {"Bucket": "videos", "Key": "k", "Body": Body(b"x" * 3_000_000)}))
+        while not writing.is_set():
+            await asyncio.sleep(0.001)
+        call.cancel()
+        await asyncio.sleep(0.01)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    RUNNER.run(upload())
+    assert order == ["written", "closed"]
+    assert s3.unfinished() == []
+    with refused("NoSuchKey"):
+        s3.get("k")
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
