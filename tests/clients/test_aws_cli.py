@@ -1,4 +1,4 @@
-"""The AWS CLI (v1, from PyPI), in its own virtual environment: the developer guide's commands, and S3's, SQS's, SNS's, IAM's and STS's."""
+"""The AWS CLI (v1), in its own virtual environment: the developer guide's commands, and S3's, SQS's, SNS's, IAM's and STS's."""
 
 from __future__ import annotations
 
