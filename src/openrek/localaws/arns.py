@@ -43,6 +43,16 @@ def topic_arn(account: str, region: str, name: str) -> str:
     return f"arn:{partition(region)}:sns:{region}:{account}:{name}"
 
 
+def function_arn(account: str, region: str, name: str) -> str:
+    """ARN of a function."""
+    return f"arn:{partition(region)}:lambda:{region}:{account}:function:{name}"
+
+
+def log_group_arn(account: str, region: str, name: str) -> str:
+    """ARN of a log group."""
+    return f"arn:{partition(region)}:logs:{region}:{account}:log-group:{name}"
+
+
 def partition(region: str) -> str:
     """The partition that a region belongs to."""
     if region.startswith("cn-"):

@@ -1,6 +1,6 @@
-"""Tables of the embedded SNS, SQS, IAM and STS; their own SQLite file, touched by the server process alone.
+"""Tables of the embedded SNS, SQS, IAM, STS, Lambda and CloudWatch Logs; their own SQLite file, touched by the server process alone.
 
-Times are milliseconds since 1970 UTC. Everything belongs to an account; topics and queues also to a region.
+Times are milliseconds since 1970 UTC. Everything belongs to an account; all but identities also to a region.
 """
 
 from __future__ import annotations
@@ -226,3 +226,122 @@ sessions = sa.Table(
     sa.Index("ix_sessions_expires_at", "expires_at"),
 )
 """Temporary credentials that STS gave out, by access key id."""
+
+ended_subscriptions = sa.Table(
+    "ended_subscriptions",
+    metadata,
+    sa.Column("token", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("topic_arn", sa.Text, nullable=False),
+    sa.Column("subscription", sa.JSON, nullable=False),
+    sa.Column("ended_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_ended_subscriptions_ended_at", "ended_at"),
+)
+"""Subscriptions of HTTP endpoints that somebody ended: for a while, the token brings them back."""
+
+posts = sa.Table(
+    "posts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("topic_arn", sa.Text, nullable=False),
+    sa.Column("subscription_arn", sa.Text, nullable=False),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("pauses", sa.JSON, nullable=False),
+    sa.Column("dead_letters", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_posts_due_at", "due_at"),
+    sa.Index("ix_posts_subscription_arn", "subscription_arn"),
+    sqlite_autoincrement=True,
+)
+"""What is on its way to HTTP endpoints. `pauses` are the seconds before each further attempt; `dead_letters` is a queue's ARN."""
+
+functions = sa.Table(
+    "functions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("statements", sa.JSON, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("published", sa.Integer, nullable=False),
+    sa.UniqueConstraint("account", "region", "name"),
+    sqlite_autoincrement=True,
+)
+"""`published` is the number of the last version that was published."""
+
+function_versions = sa.Table(
+    "function_versions",
+    metadata,
+    sa.Column("function_id", sa.ForeignKey("functions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("revision", sa.Text, nullable=False),
+    sa.Column("modified_at", sa.BigInteger, nullable=False),
+    sa.Column("configuration", sa.JSON, nullable=False),
+)
+"""Number 0 is `$LATEST`; the others never change."""
+
+invocations = sa.Table(
+    "invocations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("function_id", sa.ForeignKey("functions.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("arn", sa.Text, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("client_context", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_invocations_due", "function_id", "due_at"),
+    sqlite_autoincrement=True,
+)
+"""Events that wait until a function has taken them. `attempts` counts those that failed."""
+
+log_groups = sa.Table(
+    "log_groups",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("retention_days", sa.Integer),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("account", "region", "name"),
+    sqlite_autoincrement=True,
+)
+
+log_streams = sa.Table(
+    "log_streams",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("group_id", sa.ForeignKey("log_groups.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("first_at", sa.BigInteger),
+    sa.Column("last_at", sa.BigInteger),
+    sa.Column("ingested_at", sa.BigInteger),
+    sa.UniqueConstraint("group_id", "name"),
+    sqlite_autoincrement=True,
+)
+"""`first_at` and `last_at` are times of events."""
+
+log_events = sa.Table(
+    "log_events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("group_id", sa.ForeignKey("log_groups.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("stream_id", sa.ForeignKey("log_streams.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("ingested_at", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Index("ix_log_events_group", "group_id", "at", "id"),
+    sa.Index("ix_log_events_stream", "stream_id", "at", "id"),
+    sqlite_autoincrement=True,
+)

@@ -17,6 +17,7 @@ from openrek.awsmodel.services import load_service
 from openrek.clock import ManualClock
 from openrek.db import Database
 from openrek.localaws.iam import Identities, iam_operations
+from openrek.localaws.logs import Logs, logs_operations
 from openrek.localaws.sns import Topics, sns_operations
 from openrek.localaws.sns.signing import Signer
 from openrek.localaws.sqs import Queues, sqs_operations
@@ -43,11 +44,13 @@ class Cloud:
         self.queues = Queues(store)
         self.topics = Topics(store, endpoint="http://relay:4599", signer=signer)
         self.identities = Identities(store)
+        self.logs = Logs(store, keep_days=30)
         self.operations: Mapping[str, Mapping[str, Operation]] = {
             "sqs": sqs_operations(self.queues),
             "sns": sns_operations(self.topics),
             "iam": iam_operations(self.identities),
             "sts": sts_operations(self.identities),
+            "logs": logs_operations(self.logs),
         }
         self.caller = CALLER
 
