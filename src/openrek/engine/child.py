@@ -40,8 +40,12 @@ def confine(parent: int) -> bool:
 
 def serve(connection: Connection, network: bool) -> None:
     """Answer tasks until the parent hangs up."""
+    import cv2
+
     from openrek.engine import messages
     from openrek.engine.observe import Observatory
+
+    cv2.setNumThreads(1)
 
     last = 0.0
 
