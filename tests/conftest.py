@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 import replies_in_model
 from openrek.clock import ManualClock
 from openrek.db import Database
+from real_server import Server, serving
 
 SHARED = Path(os.environ.get("OPENREK_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -50,6 +51,15 @@ def shared() -> Path:
     if not (SHARED / "media").is_dir():
         pytest.skip(f"needs the test media in {SHARED} (set OPENREK_SHARED)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server with its worker, for all tests that need no settings of their own; it may not have logged an error in the end."""
+    with serving(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+    assert running.process.returncode == 0
+    assert not running.errors()
 
 
 @pytest.fixture
