@@ -27,9 +27,9 @@ class Painter:
         self.photographs, self.odds = photographs, odds
 
     def picture(self, rng: np.random.Generator, side: int) -> Picture:
-        """A crop (a third), or a mosaic of 2x2 or, from 320 pixels up, sometimes 3x3 crops."""
+        """A crop (40 %), or a mosaic of 2x2 or, from 320 pixels up, 3x3 crops (18 %)."""
         dice = rng.random()
-        tiles = 1 if dice < 0.35 else 3 if dice > 0.88 and side >= 320 else 2
+        tiles = 1 if dice < 0.4 else 3 if dice > 0.82 and side >= 320 else 2
         made = self._crop(rng, side, side, 0.6, 1.4) if tiles == 1 else self._mosaic(rng, side, tiles)
         return Picture(colour(rng, made.pixels), made.human)
 

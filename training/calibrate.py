@@ -1,26 +1,24 @@
-"""Make scores mean what they say: python -m training.calibrate MODEL.onnx OUT.json
+"""Make scores mean what they say; python -m training.calibrate MODEL.onnx shows whether they do.
 
 Matches the detections on the validation part with the boxes that people drew, for the classes that they labelled, and fits a beta
 calibration, so that of the detections at a score of 0.5 about half are right (overlap of a half with a box of their class that no better
-detection has taken). The calibration keeps the order of scores. Also lists the classes that the model does not find (`not_reported`):
-AP50 below 0.05 on the validation part, or nothing there to measure it on.
+detection has taken). The calibration keeps
+the order of scores.
 """
 
 import argparse
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from training.categories import IDS, NAMES
+from training.categories import IDS
 from training.evaluate import find
 from training.export import Calibration
 from training.predict import OpenVino
 from training.settings import shared
 from training.teacher import iou
-from training.truth import TestSet, evaluation, precision, validation
+from training.truth import TestSet, evaluation, validation
 
 LEAST_AP50 = 0.05
 FROM = 0.03  # detections below this score tell nothing of use
@@ -48,7 +46,8 @@ def outcomes(test: TestSet, found: dict[int, np.ndarray]) -> np.ndarray:
                 if right:
                     free[best] = False
                 rows.append((score, float(right)))
-    return np.array(rows, np.float64).reshape(-1, 2)
+    found_rows = np.array(rows, np.float64).reshape(-1, 2)
+    return found_rows[found_rows[:, 0] >= FROM]
 
 
 def fit(rows: np.ndarray) -> Calibration:
@@ -94,55 +93,32 @@ def expected_error(rows: np.ndarray, least: float = 0.1) -> float:
     return round(sum(r["detections"] * abs(r["right"] - r["mean_score"]) for r in table) / max(total, 1), 4)
 
 
-def applied(calibration: Calibration, rows: np.ndarray) -> np.ndarray:
-    return np.stack([calibration(torch.tensor(rows[:, 0])).numpy(), rows[:, 1]], 1)
-
-
-def show(title: str, rows: np.ndarray) -> None:
-    print(f"\n{title}: error {expected_error(rows)}")
-    for r in reliability(rows):
-        print(f"  {r['from']:.1f}  {r['detections']:6d} detections, mean score {r['mean_score']:.3f}, right {r['right']:.3f}")
+def crosswise(rows: np.ndarray) -> np.ndarray:
+    """Each half of the rows with scores calibrated by the other half's fit: what to expect on pictures that the fit has not seen."""
+    halves = np.random.default_rng(0).permutation(len(rows)) % 2 == 0
+    done = []
+    for own, other in ((rows[halves], rows[~halves]), (rows[~halves], rows[halves])):
+        done.append(np.stack([fit(other)(torch.tensor(own[:, 0])).numpy(), own[:, 1]], 1))
+    return np.concatenate(done)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="exported without calibration")
-    parser.add_argument("out", type=Path, nargs="?")
-    parser.add_argument("--check", action="store_true", help="only report how reliable the scores are as they stand")
-    parser.add_argument("--on", choices=("validation", "evaluation"), default="validation", help="with --check")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--on", choices=("validation", "evaluation"), default="validation")
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--photographs", type=Path)
     args = parser.parse_args()
-    session = OpenVino(args.model)
-    test = (
-        evaluation(args.photographs or shared("media", "labels"))
-        if args.on == "evaluation"
-        else validation(args.corpus or shared("corpus"))
-    )
-    found = find(session, test)
-    rows = outcomes(test, found)
-    rows = rows[rows[:, 0] >= FROM]
-    show(f"as exported, {test.name}", rows)
-    if args.check:
-        return
-    calibration = fit(rows)
-    halves = np.random.default_rng(0).permutation(len(rows)) % 2 == 0
-    unseen = np.concatenate([applied(fit(rows[halves]), rows[~halves]), applied(fit(rows[~halves]), rows[halves])])
-    show("calibrated, each half by the other's fit", unseen)
-    print(calibration)
-    scores = precision(test, found)
-    reported = {c: ap[0] for c, ap in scores.by_class.items() if ap[0] >= LEAST_AP50}
-    content = {
-        "beta": asdict(calibration),
-        "reliability_before": reliability(rows),
-        "reliability": reliability(unseen),
-        "expected_error": {"before": expected_error(rows), "after": expected_error(unseen)},
-        "not_reported": [NAMES[c] for c in range(len(IDS)) if c not in reported],
-        "validation_ap50": {NAMES[c]: round(ap[0], 3) for c, ap in scores.by_class.items()},
-    }
-    print("not reported:", ", ".join(content["not_reported"]))
-    if args.out:
-        args.out.write_text(json.dumps(content, indent=1) + "\n")
+    if args.on == "evaluation":
+        test = evaluation(args.photographs or shared("media", "labels"))
+    else:
+        test = validation(args.corpus or shared("corpus"))
+    rows = outcomes(test, find(OpenVino(args.model), test))
+    shown = {"as exported": rows} | ({"calibrated, each half by the other's fit": crosswise(rows)} if args.on == "validation" else {})
+    for title, scored in shown.items():
+        print(f"\n{test.name}, {title}: error {expected_error(scored)}")
+        for r in reliability(scored):
+            print(f"  {r['from']:.1f}  {r['detections']:6d} detections, mean score {r['mean_score']:.3f}, right {r['right']:.3f}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Shown:
 def mirrored(pixels: np.ndarray, answer: Answer, cells: np.ndarray) -> tuple[np.ndarray, Answer]:
     boxes = answer.boxes.copy()
     boxes[:, [0, 2]] = pixels.shape[1] - boxes[:, [2, 0]]
-    return pixels[:, ::-1], Answer(answer.sure[cells], cells[answer.at].astype(np.int32), answer.kinds, boxes)
+    return pixels[:, ::-1], Answer(answer.sure[cells], cells[answer.at].astype(np.int32), answer.kinds, boxes, answer.hints[cells])
 
 
 class Feed:
@@ -35,22 +35,23 @@ class Feed:
     recoloured.
     """
 
-    def __init__(self, painter: Painter, teacher: Path, side: Side, uses: int, kept: int = 240) -> None:
+    def __init__(self, painter: Painter, teacher: Path, side: Side, uses: int, batch: float, kept: int = 240) -> None:
         self.painter, self.side, self.uses, self.kept = painter, side, uses, kept
-        self.fresh = max(1, round(side.batch / uses))
+        self.batch_size = max(2, round(side.batch * batch))
+        self.fresh = max(1, round(self.batch_size / uses))
         self.teacher = Teacher(teacher, side.student, side.teacher, self.fresh)
         self.pool: list[Shown] = []
         self.mirror = mirror(side.student)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Target]:
-        again = self.side.batch - self.fresh
+        again = self.batch_size - self.fresh
         chosen: list[tuple[np.ndarray, Answer]] = []
-        while len(chosen) < self.side.batch:
+        while len(chosen) < self.batch_size:
             if len(self.pool) >= self.kept and len(chosen) < again:
                 chosen.append(self._again(rng))
             else:
                 chosen += self._new(rng)
-        return self._stack(chosen[: self.side.batch])
+        return self._stack(chosen[: self.batch_size])
 
     def _new(self, rng: np.random.Generator) -> list[tuple[np.ndarray, Answer]]:
         pictures = [self.painter.picture(rng, self.side.teacher) for _ in range(self.fresh)]
@@ -83,5 +84,6 @@ class Feed:
             torch.from_numpy(np.concatenate([a.at for a in answers])).long(),
             torch.from_numpy(np.concatenate([a.kinds for a in answers])).float(),
             torch.from_numpy(np.concatenate([a.boxes for a in answers])).float(),
+            torch.from_numpy(np.stack([a.hints for a in answers])).float(),
         )
         return pixels.float().div_(64), target

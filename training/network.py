@@ -1,4 +1,4 @@
-"""The detector: dense 3x3 convolutions, strides 8, 16 and 32, a head whose convolutions all levels share.
+"""The detector: dense 3x3 convolutions, strides 8, 16 and 32, one convolution of the head a level.
 
 Made for 8-bit arithmetic: each convolution's input is non-negative (pixels / 64, or what a ReLU lets through), so its zero point is 0 and
 every instruction set computes the same. Signed activations do not: OpenVINO 2026.4 gave other answers without AMX than with it.
@@ -45,29 +45,22 @@ class Context(nn.Module):
 
 
 class Head(nn.Module):
-    """Class logits from one convolution, objectness and box from another; the convolutions are shared, normalisation and outputs are a
-    level's own.
-    """
+    """One convolution a level, from which class logits, objectness and box are read."""
 
-    def __init__(self, width: int, classes: int, box_width: int) -> None:
+    def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.kind = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.place = nn.Conv2d(width, box_width, 3, 1, 1, bias=False)
-        self.kind_norm = nn.ModuleList(nn.BatchNorm2d(width, momentum=0.03, eps=1e-3) for _ in STRIDES)
-        self.place_norm = nn.ModuleList(nn.BatchNorm2d(box_width, momentum=0.03, eps=1e-3) for _ in STRIDES)
+        self.mix = nn.ModuleList(Conv(width, width) for _ in STRIDES)
         self.classes = nn.ModuleList(nn.Conv2d(width, classes, 1) for _ in STRIDES)
-        self.boxes = nn.ModuleList(nn.Conv2d(box_width, 5, 1) for _ in STRIDES)
-        for classes_out, boxes_out in zip(self.classes, self.boxes, strict=True):
-            nn.init.constant_(classes_out.bias, -4.6)
-            nn.init.constant_(boxes_out.bias, 1.0)
-            nn.init.constant_(boxes_out.bias[:1], -4.6)
+        self.places = nn.ModuleList(nn.Conv2d(width, 5, 1) for _ in STRIDES)
+        for kinds, places in zip(self.classes, self.places, strict=True):
+            nn.init.constant_(kinds.bias, -4.6)
+            nn.init.constant_(places.bias, 1.0)
+            nn.init.constant_(places.bias[:1], -4.6)
 
     def forward(self, levels: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
-        kinds, places = [], []
-        for i, level in enumerate(levels):
-            kinds.append(self.classes[i](F.relu(self.kind_norm[i](self.kind(level)), inplace=True)))
-            places.append(self.boxes[i](F.relu(self.place_norm[i](self.place(level)), inplace=True)))
-        return kinds, places
+        mixed = [mix(level) for mix, level in zip(self.mix, levels, strict=True)]
+        kinds = [read(level) for read, level in zip(self.classes, mixed, strict=True)]
+        return kinds, [read(level) for read, level in zip(self.places, mixed, strict=True)]
 
 
 class Detector(nn.Module):
@@ -83,13 +76,13 @@ class Detector(nn.Module):
         self.d5, self.s5 = Conv(c4, c5, 3, 2), nn.Sequential(Residual(c5), Context(c5, 64), Residual(c5))
         self.l5, self.l4, self.l3 = Conv(c5, n, 1), Conv(c4, n, 1), Conv(c3, n, 1)
         self.t4, self.t3, self.u4, self.u5 = Conv(n, n), Conv(n, n), Conv(n, n, 3, 2), Conv(n, n, 3, 2)
-        self.head = Head(n, 80, 96)
+        self.head = Head(n, 80)
         with torch.no_grad():  # the input is not centred: begin with filters that a uniform brightness does not move
             stem = self.stem[0].weight
             stem -= stem.mean((1, 2, 3), keepdim=True)
 
-    def levels(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Class maps and place maps, one of each a stride."""
+    def pyramid(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The maps that the head reads, one a stride."""
         c3 = self.s3(self.d3(self.stem(F.pixel_unshuffle(x, 4))))
         c4 = self.s4(self.d4(c3))
         p5 = self.l5(self.s5(self.d5(c4)))
@@ -97,11 +90,27 @@ class Detector(nn.Module):
         p3 = self.t3(self.l3(c3) + F.interpolate(p4, scale_factor=2.0))
         p4 = p4 + self.u4(p3)
         p5 = p5 + self.u5(p4)
-        return self.head((p3, p4, p5))
+        return p3, p4, p5
+
+    def read(self, levels: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        kinds, places = self.head(levels)
+        return torch.cat([k.flatten(2) for k in kinds], 2).transpose(1, 2), torch.cat([p.flatten(2) for p in places], 2).transpose(1, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        kinds, places = self.levels(x)
-        return torch.cat([k.flatten(2) for k in kinds], 2).transpose(1, 2), torch.cat([p.flatten(2) for p in places], 2).transpose(1, 2)
+        return self.read(self.pyramid(x))
+
+
+class Pupil(nn.Module):
+    """The detector in training: beside its answers, linear readings of its maps that are compared with the teacher's maps."""
+
+    def __init__(self, width: int = 128, hints: int = 64) -> None:
+        super().__init__()
+        self.detector = Detector(n=width)
+        self.hints = nn.ModuleList(nn.Conv2d(width, hints, 1, bias=False) for _ in STRIDES)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        levels = self.detector.pyramid(x)
+        return *self.detector.read(levels), [hint(level) for hint, level in zip(self.hints, levels, strict=True)]
 
 
 def cells(side: int) -> tuple[Tensor, Tensor]:

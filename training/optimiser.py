@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-OUTER = ("stem", "head.classes", "head.boxes")  # the first and the last layers, which Muon does not suit
+OUTER = ("detector.stem", "detector.head.classes", "detector.head.places")  # the first and the last layers, which Muon does not suit
 
 
 def orthogonal(gradient: Tensor, steps: int = 4) -> Tensor:

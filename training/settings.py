@@ -43,7 +43,9 @@ class Settings:
     seed: int = 0
     workers: int = 2
     uses: int = 3  # how often an answered picture is shown
+    batch: float = 0.5  # share of each side's `batch`
     averaging: float = 0.999
+    hint: float = 1.0  # weight of the hints in the loss at the beginning; it falls with the rate
     leave_out: tuple[str, ...] = ()
 
     def rate(self, step: int) -> float:

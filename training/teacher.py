@@ -12,6 +12,8 @@ from training.augment import Picture
 from training.grid import candidates, grid
 
 KEPT = 0.02  # objectness from which a cell's classes and box are taught
+# The maps of 64 channels, one a stride, that the class branch and the box branch of the published file both start from.
+HINTS = ("1028", "1070", "1112")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,18 @@ class Answer:
     """What the student is to say about one picture.
 
     `sure` (cells,) objectness; `at` (k,) the cells above `KEPT`; `kinds` (k, 80) class probabilities; `boxes` (k, 4) corners in the
-    student's pixels.
+    student's pixels; `hints` (cells, 64) what the teacher sees there before it decides.
     """
 
     sure: np.ndarray
     at: np.ndarray
     kinds: np.ndarray
     boxes: np.ndarray
+    hints: np.ndarray
 
 
 def with_free_batch(path: Path) -> bytes:
-    """The teacher's ONNX file with its batch size made free."""
+    """The teacher's ONNX file with its batch size made free and `HINTS` as further outputs."""
     model = onnx.load(str(path))
     shapes = {i.name: i for i in model.graph.initializer}
     constants = {n.output[0]: n.attribute[0].t for n in model.graph.node if n.op_type == "Constant"}
@@ -41,6 +44,7 @@ def with_free_batch(path: Path) -> bytes:
             held.CopyFrom(numpy_helper.from_array(value, held.name))
     for v in (*model.graph.input, *model.graph.output):
         v.type.tensor_type.shape.dim[0].dim_param = "n"
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 64, "h", "w"]) for name in HINTS)
     return model.SerializeToString()
 
 
@@ -59,10 +63,11 @@ class Teacher:
 
     def answer(self, pictures: list[Picture]) -> list[Answer]:
         """Exactly `batch` pictures of side `large`."""
-        told = self.request.infer([np.stack([p.pixels for p in pictures]).transpose(0, 3, 1, 2).astype(np.float32)])[0]
-        return [self._answer(told[i], picture.human) for i, picture in enumerate(pictures)]
+        found = self.request.infer([np.stack([p.pixels for p in pictures]).transpose(0, 3, 1, 2).astype(np.float32)])
+        hints = np.concatenate([found[name].reshape(len(pictures), 64, -1) for name in HINTS], 2).transpose(0, 2, 1)
+        return [self._answer(found[0][i], hints[i], picture.human) for i, picture in enumerate(pictures)]
 
-    def _answer(self, told: np.ndarray, human: np.ndarray) -> Answer:
+    def _answer(self, told: np.ndarray, hints: np.ndarray, human: np.ndarray) -> Answer:
         sure, kinds = told[:, 4].copy(), told[:, 5:]
         near = np.flatnonzero(sure > KEPT / 20) if len(human) else np.flatnonzero(sure > KEPT)
         middle = (told[near, :2] + self.at[near]) * self.strides[near, None]
@@ -75,7 +80,9 @@ class Teacher:
         own = sure[best]
         at = np.flatnonzero(own > KEPT)
         rows = row[best[at]]
-        return Answer(own.astype(np.float16), at.astype(np.int32), kinds[rows].astype(np.float16), boxes[rows] * (self.small / self.large))
+        seen = (hints if self.small == self.large else hints[self.candidates].mean(1)).astype(np.float16)
+        boxes = boxes[rows] * (self.small / self.large)
+        return Answer(own.astype(np.float16), at.astype(np.int32), kinds[rows].astype(np.float16), boxes, seen)
 
 
 def lay_over(sure: np.ndarray, near: np.ndarray, kinds: np.ndarray, boxes: np.ndarray, human: np.ndarray, cells: int = 3) -> None:

@@ -27,19 +27,19 @@ from training.augment import Painter
 from training.corpus import odds, read
 from training.feed import Feed
 from training.losses import MapLoss
-from training.network import Detector
+from training.network import Pupil
 from training.optimiser import Muon
 from training.settings import SCHEDULES, SIDES, Settings, shared
 
-SAVE_EVERY = 200  # steps, some three minutes
+SAVE_EVERY = 200  # steps, some two minutes
 
 
 @dataclasses.dataclass(slots=True)
 class Common:
     """What the workers share: parameters, their running mean, a row of gradients each, and where they meet."""
 
-    net: Detector
-    mean: Detector
+    net: Pupil
+    mean: Pupil
     gradients: Tensor
     meet: Barrier
 
@@ -68,7 +68,7 @@ class Worker:
         self._resume()
 
     def run(self) -> None:
-        shown, began, parts = np.zeros(3), time.monotonic(), np.zeros(3)
+        shown, began, parts = np.zeros(4), time.monotonic(), np.zeros(3)
         common, settings = self.common, self.settings
         pixels_seen = 0
         while self.step < settings.steps:
@@ -76,8 +76,9 @@ class Worker:
             side, batch, target = self._batch()
             t1 = time.monotonic()
             with torch.autocast("cpu", torch.bfloat16):
-                kinds, places = common.net(batch)
-            value, told = self.loss(kinds, places, target, side)
+                answers = common.net(batch)
+            hint_weight = settings.hint * settings.rate(self.step) / settings.peak
+            value, told = self.loss(*answers, target, side, hint_weight)
             common.net.zero_grad()
             value.backward()
             t2 = time.monotonic()
@@ -105,7 +106,7 @@ class Worker:
         odds = settings.odds(self.step)
         side = int(np.random.default_rng([settings.seed, self.step]).choice(list(odds), p=list(odds.values())))
         if side not in self.feeds:
-            self.feeds[side] = Feed(self.painter, self.teacher, SIDES[side], settings.uses)
+            self.feeds[side] = Feed(self.painter, self.teacher, SIDES[side], settings.uses, settings.batch)
         batch, target = self.feeds[side].batch(np.random.default_rng([settings.seed, self.step, self.rank]))
         return side, batch, target
 
@@ -134,7 +135,7 @@ class Worker:
         torch.save(self.optimiser.state(), new / f"optimiser.{self.rank}.pt")
         if self.rank == 0:
             torch.save({"step": self.step, "net": self.common.net.state_dict(), "mean": self.common.mean.state_dict()}, new / "state.pt")
-            half = {k: v.half() if v.is_floating_point() else v for k, v in self.common.mean.state_dict().items()}
+            half = {k: v.half() if v.is_floating_point() else v for k, v in self.common.mean.detector.state_dict().items()}
             torch.save(half, new / "mean.pt")
         self.common.meet.wait()
         if self.rank == 0:
@@ -176,6 +177,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--workers", type=int, default=Settings.workers)
     parser.add_argument("--uses", type=int, default=Settings.uses)
+    parser.add_argument("--batch", type=float, default=Settings.batch)
+    parser.add_argument("--hint", type=float, default=Settings.hint)
     parser.add_argument("--leave-out", nargs="*", default=[], help="sources of the corpus")
     parser.add_argument("--start", type=Path, help="weights to begin from (mean.pt of another run)")
     parser.add_argument("--corpus", type=Path)
@@ -183,7 +186,15 @@ def main() -> None:
     parser.add_argument("--pid-file", type=Path)
     args = parser.parse_args()
     settings = Settings(
-        args.steps, args.peak, schedule=args.schedule, seed=args.seed, workers=args.workers, uses=args.uses, leave_out=tuple(args.leave_out)
+        args.steps,
+        args.peak,
+        schedule=args.schedule,
+        seed=args.seed,
+        workers=args.workers,
+        uses=args.uses,
+        batch=args.batch,
+        hint=args.hint,
+        leave_out=tuple(args.leave_out),
     )
     teacher = args.teacher or shared("models", "yolox-nano", "yolox_nano.onnx")
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -199,15 +210,15 @@ def main() -> None:
     photographs = read(args.corpus or shared("corpus"), leave_out=frozenset(settings.leave_out), held_out=False)
     print(f"{len(photographs)} photographs", flush=True)
     painter = Painter(photographs, odds(photographs))
-    net = Detector()
+    net = Pupil()
     if args.start:
-        load_weights(net, args.start)
-    mean = Detector()
+        load_weights(net.detector, args.start)
+    mean = Pupil()
     mean.load_state_dict(net.state_dict())
     share(net)
     share(mean)
     size = sum(p.numel() for p in net.parameters())
-    print(f"{size:,} parameters", flush=True)
+    print(f"{sum(p.numel() for p in net.detector.parameters()):,} parameters, and {size:,} while it is taught", flush=True)
     context = multiprocessing.get_context("fork")
     common = Common(net, mean, torch.zeros(settings.workers, size).share_memory_(), context.Barrier(settings.workers))
 
