@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, insert, select
@@ -42,11 +43,14 @@ class Transaction:
         The time of the work, in milliseconds.
     touched
         Ids of queues whose receivers should look again once the work is on disk.
+    work
+        Names of tables in which there is something to do once it is on disk.
     """
 
     sql: Connection
     now: int
     touched: set[int] = field(default_factory=set)
+    work: set[str] = field(default_factory=set)
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Return the key of that name; made and kept on its first use."""
@@ -83,6 +87,7 @@ class Store:
         self.clock = clock
         self._waiting: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._listeners: list[Callable[[set[int]], None]] = []
+        self._workers: dict[str, Callable[[], None]] = {}
         self._closed = False
         self._closing = threading.Lock()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="localaws-reader")
@@ -131,6 +136,10 @@ class Store:
         """Have `listener` called, in the writing thread, with the queues that a commit touched."""
         self._listeners.append(listener)
 
+    def call(self, worker: Callable[[], None], work: str) -> None:
+        """Have `worker` called, in the writing thread, after commits that left work of that name."""
+        self._workers[work] = worker
+
     def close(self) -> None:
         """Finish what was submitted, stop the threads, close the database."""
         with self._closing:
@@ -165,6 +174,7 @@ class Store:
     def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
         outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
         touched: set[int] = set()
+        left: set[str] = set()
         try:
             with self._database.write() as connection:
                 for work, future in batch:
@@ -180,6 +190,7 @@ class Store:
                     else:
                         outcomes.append((future, result, None))
                         touched |= transaction.touched
+                        left |= transaction.work
         except Exception as error:
             for _, future in batch:
                 future.set_exception(error)
@@ -189,9 +200,11 @@ class Store:
                 future.set_result(result)
             else:
                 future.set_exception(failure)
+        calls: list[Callable[[], None]] = [worker for name, worker in self._workers.items() if name in left]
         if touched:
-            for listener in self._listeners:
-                try:
-                    listener(touched)
-                except Exception:
-                    _logger.exception("A listener of the embedded services' store failed.")
+            calls += [partial(listener, touched) for listener in self._listeners]
+        for call in calls:
+            try:
+                call()
+            except Exception:
+                _logger.exception("A listener of the embedded services' store failed.")

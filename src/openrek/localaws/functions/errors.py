@@ -1,0 +1,34 @@
+"""The errors of Lambda that several operations share, in AWS's words."""
+
+from __future__ import annotations
+
+from openrek.awsmodel.calls import ServiceError
+
+
+def invalid(message: str) -> ServiceError:
+    """A parameter is wrong, or asks for what is not here."""
+    return ServiceError("InvalidParameterValueException", message)
+
+
+def not_found(arn: str) -> ServiceError:
+    """There is no such function, or no such version of it."""
+    return ServiceError("ResourceNotFoundException", f"Function not found: {arn}")
+
+
+def conflict(message: str) -> ServiceError:
+    """Something of that name is there already."""
+    return ServiceError("ResourceConflictException", message)
+
+
+def other_revision() -> ServiceError:
+    """Somebody else has changed the function meanwhile."""
+    return ServiceError(
+        "PreconditionFailedException",
+        "The Revision Id provided does not match the latest Revision Id. "
+        "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+    )
+
+
+def throttled() -> ServiceError:
+    """As many functions run as may run at once."""
+    return ServiceError("TooManyRequestsException", "Rate Exceeded.", details={"Reason": "ConcurrentInvocationLimitExceeded"})
