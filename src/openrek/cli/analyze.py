@@ -12,9 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
+from openrek.cli.models import upgrade_advice
 from openrek.cli.output import bar, err, out
 from openrek.cli.summary import LabelSummary
 from openrek.errors import OpenrekError
+from openrek.vision.catalogue import catalogue
 
 
 def analyze(
@@ -56,11 +58,11 @@ def analyze(
             summary = LabelSummary()
             for row in analysis.rows():
                 summary.add(row)
-            facts = analysis.facts
+            facts, answering = analysis.facts, analysis.models["objects"]
             seconds = facts.duration_millis / 1000
-            out.print(
-                summary.table(f"{video.name}: {facts.width} x {facts.height}, {seconds:.1f} s, by {analysis.models['objects'].version}")
-            )
+            out.print(summary.table(f"{video.name}: {facts.width} x {facts.height}, {seconds:.1f} s, by {answering.version}"))
+            if catalogue().named(answering.name).packaged:
+                err.print(upgrade_advice(answering.name), markup=False, highlight=False, soft_wrap=True)
         if annotate is not None:
             from openrek.cli.pictures import annotate as draw
 

@@ -16,10 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
+from openrek.cli.models import upgrade_advice
 from openrek.cli.output import bar, err, out
 from openrek.cli.summary import LabelSummary
 from openrek.errors import OpenrekError
 from openrek.settings import Settings
+from openrek.vision.catalogue import catalogue
 
 MOST_WAIT = 3600
 
@@ -69,6 +71,9 @@ def demo(
             f"{summary.rows} rows by {pages[0]['LabelModelVersion']}"
         )
     )
+    for entry in catalogue().models:
+        if entry.version == pages[0]["LabelModelVersion"] and entry.packaged:
+            err.print(upgrade_advice(entry.name), markup=False, highlight=False, soft_wrap=True)
     if not summary.rows:
         err.print(f"Nothing was found at {min_confidence:g} % or more.")
     from openrek.cli.pictures import contact_sheet

@@ -16,6 +16,7 @@ import typer
 from rich.table import Table
 
 from openrek import __version__
+from openrek.cli.models import upgrade_advice
 from openrek.cli.options import AsJson, Data, settings
 from openrek.cli.output import dump, out
 from openrek.errors import OpenrekError
@@ -120,9 +121,7 @@ def _models(chosen: Settings) -> Iterator[Finding]:
     except OpenrekError as error:
         yield Finding("labels", "missing", "no detector", error.message)
         return
-    better = library.catalogue.of_role("objects")[0]
-    advice = "" if facts.name == better.name else f"A better one: openrek models pull {better.name}"
-    yield Finding("labels", "works", f"answered by {facts.version}", advice)
+    yield Finding("labels", "works", f"answered by {facts.version}", upgrade_advice(facts.name))
 
 
 def _sandbox(chosen: Settings) -> Iterator[Finding]:

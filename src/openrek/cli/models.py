@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import Annotated
 
@@ -11,7 +12,9 @@ from rich.table import Table
 
 from openrek.cli.options import AsJson
 from openrek.cli.output import bar, dump, err, out
+from openrek.errors import ModelError
 from openrek.settings import Settings
+from openrek.vision.catalogue import catalogue
 from openrek.vision.library import ModelLibrary, ModelReport
 
 app = typer.Typer(help="The networks: list, fetch and check them.", no_args_is_help=True)
@@ -20,7 +23,14 @@ app = typer.Typer(help="The networks: list, fetch and check them.", no_args_is_h
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Show the catalogue and what of it is on this machine; the best network of a role that is present answers it."""
-    _show(ModelLibrary.of(Settings()).inventory(), as_json)
+    settings = Settings()
+    library = ModelLibrary.of(settings)
+    _show(library.inventory(), as_json)
+    if not as_json:
+        with contextlib.suppress(ModelError):
+            answering = library.choose("objects", settings.labels.model)
+            line = f"Labels: answered by {answering.name}. {upgrade_advice(answering.name)}".rstrip()
+            err.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -48,6 +58,12 @@ def pull(
             err.print(f"{name}: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
+def upgrade_advice(name: str) -> str:
+    """How to get a more accurate network than the named one; empty if there is none."""
+    better = catalogue().better(name)
+    return f"More accurate, and slower: openrek models pull {better.name} ({better.bytes / 1e6:.0f} MB)." if better else ""
+
+
 def _tell(progress: Progress, task: TaskID, done: int, total: int) -> None:
     progress.update(task, completed=done, total=total)
 
@@ -58,7 +74,7 @@ def _show(reports: tuple[ModelReport, ...], as_json: bool) -> None:
         return
     table = Table()
     for column in ("name", "role", "state", "MB", "licence", "accuracy", "where"):
-        table.add_column(column, justify="right" if column == "MB" else "left")
+        table.add_column(column, justify="right" if column == "MB" else "left", overflow="fold")
     for report in reports:
         entry = report.entry
         best = entry.accuracy[0]

@@ -108,6 +108,11 @@ class ModelEntry(_Facts):
         return sum(file.bytes for file in self.files)
 
     @property
+    def packaged(self) -> bool:
+        """Whether it comes with openrek, rather than from somewhere else."""
+        return not any(file.urls for file in self.files)
+
+    @property
     def permissive(self) -> bool:
         """Whether the licence surprises nobody."""
         return self.licence in PERMISSIVE
@@ -134,6 +139,11 @@ class Catalogue(_Facts):
     def of_role(self, role: str) -> tuple[ModelEntry, ...]:
         """The networks of a role, the best first."""
         return tuple(entry for entry in self.models if entry.role == role)
+
+    def better(self, name: str) -> ModelEntry | None:
+        """The best network of the named one's role, of those under a permissive licence, unless that is the named one."""
+        best = next((entry for entry in self.of_role(self.named(name).role) if entry.permissive), None)
+        return None if best is None or best.name == name else best
 
     def named(self, name: str) -> ModelEntry:
         """The network of that name.

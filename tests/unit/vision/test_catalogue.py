@@ -31,6 +31,13 @@ def entry(**changes):
     return ModelEntry.model_validate(facts | changes)
 
 
+_FILE = [{"name": "hers.onnx", "bytes": 4, "sha256": "2" * 64, "urls": ["https://example.org/hers.onnx"]}]
+
+
+def _packaged(name):
+    return {"name": name, "version": name, "files": [{"name": f"{name}.onnx", "bytes": 4, "sha256": "1" * 64}]}
+
+
 def test_every_file_is_pinned_and_can_be_fetched_or_is_packaged():
     for model in catalogue().models:
         for file in model.files:
@@ -52,6 +59,15 @@ def test_the_more_accurate_network_comes_first_within_a_role():
     published = [model.accuracy[0].value for model in catalogue().of_role("objects") if model.accuracy[0].measured_by == "its authors"]
     assert published == sorted(published, reverse=True)
     assert len(published) == 3
+
+
+def test_the_better_network_of_a_role_is_told():
+    known = Catalogue(
+        models=(entry(**_packaged("hers") | {"licence": "AGPL-3.0-only", "files": _FILE}), entry(), entry(**_packaged("ours")))
+    )
+    assert known.better("ours") is known.named("tiny")
+    assert known.better("tiny") is None
+    assert [model.packaged for model in known.models] == [False, False, True]
 
 
 def test_entries_are_found_by_name_and_by_hash():
