@@ -7,7 +7,7 @@ OPENREK_MODELS ?= $(wildcard ../shared/models)
 export OPENREK_MODELS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test clients lint types check clean
+.PHONY: help install demo test clients chaos chaos-short lint types check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,12 @@ tests/clients/js/node_modules: tests/clients/js/package.json
 
 clients: $(STAMPS)/test $(STAMPS)/awscli tests/clients/js/node_modules ## Unmodified AWS clients: boto3, AWS CLI, JavaScript SDK (OPENREK_AWS_SAMPLES=DIR: and AWS's samples)
 	$(BIN)/python -m pytest tests/clients --verbose $(PYTEST_ARGS)
+
+chaos: $(STAMPS)/test ## kill -9 at every step and at 50 moments, a million rows, two hours of video (about an hour)
+	$(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
+
+chaos-short: $(STAMPS)/test ## A sample of every kind of chaos (under ten minutes)
+	$(BIN)/python -m pytest tests/chaos -m short $(PYTEST_ARGS)
 
 lint: $(STAMPS)/test ## Style
 	$(BIN)/ruff check .
