@@ -53,6 +53,19 @@ class WorkerSettings(BaseModel):
     disk_reserve_megabytes: int = Field(512, ge=0, description="Free disk space that staging a video never uses.")
 
 
+class FunctionSettings(BaseModel):
+    """Functions of the embedded Lambda: code that runs with the server's rights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    allowed: Literal["loopback", "always", "never"] = Field(
+        "loopback", description="Whether functions run: only where the server listens to this machine alone, always, or never."
+    )
+    concurrency: int = Field(16, ge=1, description="Functions that run at once.")
+    idle_seconds: float = Field(300, ge=0, description="How long a function's process is kept for its next event.")
+    log_days: float = Field(30, gt=0, description="How long logs are kept in groups that have no retention of their own.")
+
+
 class ServiceSettings(BaseModel):
     """Where a service is that openrek calls as a client; embedded if unset."""
 
@@ -97,6 +110,7 @@ class Settings(BaseSettings):
     labels: LabelSettings = LabelSettings()
     limits: LimitSettings = LimitSettings()
     worker: WorkerSettings = WorkerSettings()
+    functions: FunctionSettings = FunctionSettings()
     s3: ServiceSettings = ServiceSettings()
     sns: ServiceSettings = ServiceSettings()
 

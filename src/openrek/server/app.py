@@ -25,7 +25,9 @@ from openrek.jobs.pagetokens import PageTokens
 from openrek.jobs.results import ResultReader
 from openrek.jobs.retention import Retention
 from openrek.jobs.store import JobStore
+from openrek.localaws.functions import Functions, lambda_operations
 from openrek.localaws.iam import Identities, iam_operations
+from openrek.localaws.logs import Logs, logs_operations
 from openrek.localaws.s3.operations import s3_operations
 from openrek.localaws.s3.storage import Storage
 from openrek.localaws.sns import CertificatePage, Topics, sns_operations
@@ -34,6 +36,7 @@ from openrek.localaws.store import Store
 from openrek.localaws.sts import sts_operations
 from openrek.operations.throttle import Throttle
 from openrek.operations.video import VideoOperations
+from openrek.server.functions import code_source, refusal
 from openrek.server.names import worker_prefix
 from openrek.server.publishing import RelayLoop, publisher
 from openrek.server.sources import object_source
@@ -47,6 +50,8 @@ log = logging.getLogger(__name__)
 
 SWEEP_EVERY = 600.0
 """Seconds between two sweeps of what has expired."""
+PACKAGE_REQUEST_BYTES = 70_167_211
+"""Size of a request that brings a function's package, as in Lambda: 50 MB in base64."""
 GRACE = 5
 """Seconds that open requests have when the server stops."""
 
@@ -80,6 +85,18 @@ class Application:
         self.topics = Topics(self.local, endpoint=endpoint)
         self.queues = Queues(self.local)
         self.identities = Identities(self.local)
+        self.logs = Logs(self.local, keep_days=settings.functions.log_days)
+        self.functions = Functions(
+            self.local,
+            self.topics,
+            code_source(settings, self.storage),
+            folder=settings.data / "functions",
+            endpoint=endpoint,
+            limit=settings.functions.concurrency,
+            idle_seconds=settings.functions.idle_seconds,
+            refusal=refusal(settings),
+        )
+        self.functions.prepare()
         self.retention = Retention(self.database, clock, settings.limits)
         self.relay = RelayLoop(Relay(self.database, publisher(settings, self.topics), clock))
         claims = Claims(self.database, clock, settings.limits, settings.worker.lease_seconds)
@@ -95,9 +112,10 @@ class Application:
             account=settings.account,
             region=settings.region,
             request_bytes=settings.limits.request_bytes,
+            larger={"lambda": PACKAGE_REQUEST_BYTES},
             base_domain=settings.base_domain,
         )
-        self.gateway = CertificatePage(gateway, self.topics.signer)
+        self.gateway = self.functions.page(CertificatePage(gateway, self.topics.signer))
 
     def _services(self) -> Mapping[str, Mapping[str, Operation]]:
         settings, limits = self._settings, self._settings.limits
@@ -120,6 +138,8 @@ class Application:
             "sqs": sqs_operations(self.queues),
             "iam": iam_operations(self.identities),
             "sts": sts_operations(self.identities),
+            "lambda": lambda_operations(self.functions),
+            "logs": logs_operations(self.logs),
         }
 
     async def work(self) -> None:
@@ -127,17 +147,23 @@ class Application:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.supervisor.run())
             group.create_task(self.relay.run())
+            group.create_task(self.functions.run())
             group.create_task(self._sweep())
 
     async def _sweep(self) -> None:
         while True:
             try:
                 await asyncio.to_thread(self.retention.sweep)
-                for part in (self.queues, self.topics, self.identities):
+                for part in (self.queues, self.topics, self.identities, self.logs, self.functions):
                     await part.sweep()
             except Exception:
                 log.exception("could not sweep what has expired")
             await asyncio.sleep(SWEEP_EVERY)
+
+    def dismiss(self) -> None:
+        """Send home whoever waits for something: clients at queues, functions for events."""
+        self.queues.dismiss()
+        self.functions.dismiss()
 
     def close(self) -> None:
         """Close the databases."""
@@ -179,7 +205,7 @@ async def _serve(application: Application, listener: socket.socket, ready: Calla
     config = uvicorn.Config(
         application.gateway, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
     )
-    server = _Server(config, ready, application.queues.dismiss)
+    server = _Server(config, ready, application.dismiss)
     for asked in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(asked, server.handle_exit, asked, None)
     work = asyncio.create_task(application.work())

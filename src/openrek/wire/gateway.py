@@ -46,6 +46,8 @@ class Gateway:
         Of requests that name none.
     request_bytes
         The largest body that is read as a whole; streamed uploads have no limit.
+    larger
+        Of services, by botocore's names, that take larger ones.
     base_domain
         S3 buckets are also `<bucket>.<base domain>`; always so under localhost.
     threads
@@ -64,6 +66,7 @@ class Gateway:
         account: str,
         region: str,
         request_bytes: int,
+        larger: Mapping[str, int] | None = None,
         base_domain: str = "localhost",
         threads: int = 64,
     ) -> None:
@@ -76,6 +79,7 @@ class Gateway:
         self._account = account
         self._region = region
         self._request_bytes = request_bytes
+        self._larger = dict(larger or {})
         self._base_domains = tuple(dict.fromkeys((base_domain.lower(), "localhost")))
         self.pipeline: tuple[Step, ...] = (
             self._find_service,
@@ -212,10 +216,10 @@ class Gateway:
     async def _read_whole(self, exchange: Exchange) -> None:
         stream = exchange.stream
         if not stream.complete:
-            too_large = ServiceError(
-                "RequestEntityTooLargeException", f"The request is larger than {self._request_bytes} bytes", status=413
-            )
-            body = await read_whole(aiter(stream), stream.expected, self._request_bytes, too_large)
+            service = exchange.found_service
+            limit = max(self._request_bytes, self._larger.get(service.name, 0) if service is not None else 0)
+            too_large = ServiceError("RequestEntityTooLargeException", f"The request is larger than {limit} bytes", status=413)
+            body = await read_whole(aiter(stream), stream.expected, limit, too_large)
             exchange.request = exchange.request.with_body(body)
 
     async def _read_document(self, upload: StreamedUpload, exchange: Exchange) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import platform
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from openrek.awsmodel.calls import Params
 from openrek.localaws.arns import parse_arn
-from openrek.localaws.functions.errors import invalid
+from openrek.localaws.functions.errors import invalid, not_json
 
 RUNTIME = re.compile(r"python3\.(9|1[0-9])")
 """Runtimes that can be had here; which interpreter runs them is the server's affair."""
@@ -127,6 +128,10 @@ class Configuration:
         result._check()
         return result
 
+    def with_package(self, sha256: str, size: int) -> Configuration:
+        """The configuration with another package."""
+        return replace(self, sha256=sha256, size=size)
+
     def _check(self) -> None:
         if not RUNTIME.fullmatch(self.runtime):
             raise invalid(
@@ -194,6 +199,39 @@ def refuse_elsewhere(params: Params) -> None:
     architectures = params.get("Architectures")
     if architectures and architectures != [architecture()]:
         raise invalid(f"openrek runs functions on this machine: Architectures must be [{architecture()}].")
+
+
+def checked_event(payload: bytes) -> bytes:
+    """An event as a function gets it; without one, an empty object.
+
+    Raises
+    ------
+    ServiceError
+        It is not JSON.
+    """
+    if not payload:
+        return b"{}"
+    try:
+        json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise not_json(str(error)) from None
+    return payload
+
+
+def checked_client_context(text: str | None) -> str | None:
+    """The JSON of a client context, which comes in base64.
+
+    Raises
+    ------
+    ServiceError
+        It is not that.
+    """
+    if text is None:
+        return None
+    try:
+        return json.dumps(json.loads(base64.b64decode(text, validate=True)))
+    except ValueError:
+        raise not_json("the client context is not the base64 of a JSON object") from None
 
 
 def architecture() -> str:

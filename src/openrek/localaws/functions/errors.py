@@ -32,3 +32,18 @@ def other_revision() -> ServiceError:
 def throttled() -> ServiceError:
     """As many functions run as may run at once."""
     return ServiceError("TooManyRequestsException", "Rate Exceeded.", details={"Reason": "ConcurrentInvocationLimitExceeded"})
+
+
+def too_large(size: int, most: int) -> ServiceError:
+    """The event is larger than a function can take."""
+    return ServiceError("RequestTooLargeException", f"{size} byte payload is too large for the invocation (limit {most} bytes)", status=413)
+
+
+def not_json(reason: str) -> ServiceError:
+    """The event is not JSON."""
+    return ServiceError("InvalidRequestContentException", f"Could not parse request body into json: {reason}")
+
+
+def stopping() -> ServiceError:
+    """The server is being stopped; whoever asks again may have more luck."""
+    return ServiceError("ServiceException", "openrek is being stopped", status=503)

@@ -42,18 +42,23 @@ class Packages:
     ----------
     folder
         Where they are kept.
+
+    Attributes
+    ----------
+    code
+        Folder of the unpacked ones.
     """
 
     def __init__(self, folder: Path) -> None:
         self._packages = folder / "packages"
-        self._code = folder / "code"
+        self.code = folder / "code"
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
         """Make the folders, and forget what a predecessor had unpacked: it may have been interrupted."""
-        for folder in (self._packages, self._code):
+        for folder in (self._packages, self.code):
             folder.mkdir(parents=True, exist_ok=True)
-        for found in self._code.iterdir():
+        for found in self.code.iterdir():
             shutil.rmtree(found, ignore_errors=True)
 
     def keep(self, data: bytes) -> Package:
@@ -87,10 +92,10 @@ class Packages:
 
     def unpacked(self, sha256: str) -> Path:
         """The folder with a package's contents; blocks while they are unpacked."""
-        target = self._code / sha256
+        target = self.code / sha256
         with self._lock:
             if not target.exists():
-                unfinished = self._code / f"{sha256}.{secrets.token_hex(8)}"
+                unfinished = self.code / f"{sha256}.{secrets.token_hex(8)}"
                 with zipfile.ZipFile(self.path(sha256)) as archive:
                     for member in archive.infolist():
                         _unpack(archive, member, unfinished)
@@ -104,7 +109,7 @@ class Packages:
             for found in self._packages.iterdir():
                 if found.stem not in used and found.stat().st_mtime < before:
                     found.unlink(missing_ok=True)
-                    shutil.rmtree(self._code / found.stem, ignore_errors=True)
+                    shutil.rmtree(self.code / found.stem, ignore_errors=True)
 
 
 def check(data: bytes) -> None:

@@ -1,0 +1,160 @@
+"""Waiting events are given to their functions, tried again, and given up: the moving part of `events`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+from openrek.awsmodel.calls import ServiceError
+from openrek.localaws.arns import parse_arn
+from openrek.localaws.functions import catalogue, events
+from openrek.localaws.functions.catalogue import Function
+from openrek.localaws.functions.events import Event
+from openrek.localaws.functions.pool import Pool
+from openrek.localaws.functions.sandbox import Invocation
+from openrek.localaws.sns import Topics
+from openrek.localaws.sns.message_attributes import for_queue
+from openrek.localaws.sqs import mailbox
+from openrek.localaws.sqs.content import Content
+from openrek.localaws.sqs.queues import by_arn
+from openrek.localaws.store import Store, Transaction
+
+log = logging.getLogger(__name__)
+
+LATER = 5_000
+"""Milliseconds after which an event is tried again that could not even be started."""
+LOOK_EVERY = 5.0
+"""Seconds after which the dispatcher looks even if nobody told it of an event, and ends processes that have nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An event that a function has had in its hands: the error if it failed."""
+
+    function: Function
+    failure: bytes | None
+
+
+class Dispatcher:
+    """Gives waiting events to functions.
+
+    Parameters
+    ----------
+    store
+        Where they wait.
+    pool
+        Runs functions.
+    topics
+        For those dead letters that go to a topic.
+    """
+
+    def __init__(self, store: Store, pool: Pool, topics: Topics) -> None:
+        self._store = store
+        self._pool = pool
+        self._topics = topics
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """There may be something to do; from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def run(self) -> None:
+        """Work until this task is cancelled; what runs then runs again in the next server."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self._woken.clear()
+                pause = LOOK_EVERY
+                try:
+                    pause = await self._turn()
+                except Exception:
+                    log.exception("could not give events to functions")
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._loop = None
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _turn(self) -> float:
+        """Start what can be started; seconds until it is worth looking again."""
+        self._pool.expire()
+        free = self._pool.free
+        if free > 0:
+            running = set(self._running)
+            for event in await self._store.read(lambda tx: events.due(tx, running, free)):
+                task = asyncio.create_task(self._handle(event))
+                self._running[event.id] = task
+                task.add_done_callback(partial(self._done, event.id))
+        following = await self._store.read(events.next_due)
+        if following is None:
+            return LOOK_EVERY
+        return min(LOOK_EVERY, max(0.0, (following - self._store.clock.now()) / 1000))
+
+    def _done(self, number: int, _: asyncio.Task[None]) -> None:
+        del self._running[number]
+        self._woken.set()
+
+    async def _handle(self, event: Event) -> None:
+        try:
+            ended = await self._run(event)
+            if ended is None:
+                await self._store.write(lambda tx: events.done(tx, event))
+            elif ended.failure is None or not await self._store.write(lambda tx: events.again(tx, event)):
+                await self._finish(event, ended)
+        except ServiceError as error:  # as many run as may run: those that were asked for directly came first
+            log.info("an event for a function waits: %s", error)
+            await self._store.write(lambda tx: events.later(tx, event, LATER))
+        except Exception:
+            log.exception("an event could not be given to its function")
+            await self._store.write(lambda tx: events.later(tx, event, LATER))
+
+    async def _run(self, event: Event) -> _Ended | None:
+        """Have the function take the event; None if the function is gone."""
+        function = await self._store.read(lambda tx: catalogue.by_id(tx, event.function_id, event.number))
+        if function is None:
+            return None
+        outcome = await self._pool.run(function, Invocation(event.request_id, event.arn, event.payload, event.client_context))
+        return _Ended(function, outcome.payload if outcome.failed else None)
+
+    async def _finish(self, event: Event, ended: _Ended) -> None:
+        """The function has taken the event, or has failed for the last time."""
+        target = ended.function.configuration.dead_letters
+        if ended.failure is None or not target:
+            if ended.failure is not None:
+                log.warning("function %s failed %d times with event %s", ended.function.name, event.attempts + 1, event.request_id)
+            await self._store.write(lambda tx: events.done(tx, event))
+            return
+        body, attributes = events.dead_letter(event, ended.failure)
+        arn = parse_arn(target)
+        if arn is not None and arn.service == "sns":
+            try:
+                await asyncio.to_thread(self._topics.publish, target, body, attributes=attributes, publication_id=event.request_id)
+            except ServiceError as error:
+                log.warning("the dead letter of function %s did not reach %s: %s", ended.function.name, target, error)
+            await self._store.write(lambda tx: events.done(tx, event))
+            return
+        content = Content(body, for_queue(attributes), {"SenderId": f"{ended.function.account}:{ended.function.name}"})
+        if not await self._store.write(lambda tx: _bury(tx, event, target, content)):
+            log.warning("the dead letter of function %s did not reach %s: no such queue, or too small", ended.function.name, target)
+
+
+def _bury(tx: Transaction, event: Event, queue_arn: str, content: Content) -> bool:
+    """Move an event into a dead-letter queue; False if there is none that takes it."""
+    events.done(tx, event)
+    queue = by_arn(tx, queue_arn)
+    fits = queue is not None and content.size <= queue.number("MaximumMessageSize")
+    if queue is not None and fits:
+        mailbox.send(tx, queue, content)
+    return fits
