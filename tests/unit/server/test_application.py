@@ -46,6 +46,15 @@ def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
         app.run(settings(tmp_path, host="no-such-host.invalid", port=0), lambda url: None)
 
 
+def test_answers_are_not_held_back(tmp_path: Path) -> None:
+    with (
+        app._listener(Settings(data=tmp_path, port=0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_the_server_loads_neither_networks_nor_decoders(tmp_path: Path) -> None:
     program = f"""
 import sys
