@@ -17,7 +17,8 @@
     ├── InvalidRequestError (ValueError)    the service model admits the request, but it makes no sense
     ├── ChildError
     │   ├── ChildCrashedError
-    │   └── ChildStuckError (TimeoutError)
+    │   ├── ChildStuckError (TimeoutError)
+    │   └── ChildUnfitError (RuntimeError)   it failed before it saw the video: openrek's own parts are at fault
     ├── JobError
     │   ├── JobNotFoundError (LookupError)
     │   ├── TokenMismatchError (ValueError)
@@ -113,6 +114,13 @@ class ChildCrashedError(ChildError):
 
 class ChildStuckError(ChildError, TimeoutError):
     """The process that reads the video made no progress and was stopped."""
+
+
+class ChildUnfitError(ChildError, RuntimeError):
+    """openrek cannot read any video on this machine."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"openrek cannot work on this machine, whatever the video: {reason} `openrek doctor` says what is missing.")
 
 
 class JobError(OpenrekError):

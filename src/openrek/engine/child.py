@@ -63,6 +63,10 @@ def serve(connection: Connection, network: bool) -> None:
             except EOFError:
                 return
             try:
+                if observatory.lacks(task):
+                    messages.send_loading(connection)
+                    observatory.load(task, places)
+                    messages.send_alive(connection)
                 answer = observatory.answer(task, places, alive)
             except Exception as error:
                 messages.send_failure(connection, error)

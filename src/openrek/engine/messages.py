@@ -40,6 +40,13 @@ class AliveHeader:
 
 
 @dataclass(frozen=True)
+class LoadingHeader:
+    """Until the next message the child makes its networks ready; it has not looked at this task's video."""
+
+    kind: Literal["loading"] = "loading"
+
+
+@dataclass(frozen=True)
 class FailureHeader:
     """The task failed with an exception, which the parent raises again if it is one of ours."""
 
@@ -65,7 +72,7 @@ class ChunkHeader:
     kind: Literal["chunk"] = "chunk"
 
 
-_Header = Greeting | AliveHeader | FailureHeader | IndexHeader | ChunkHeader
+_Header = Greeting | AliveHeader | LoadingHeader | FailureHeader | IndexHeader | ChunkHeader
 _HEADERS: TypeAdapter[_Header] = TypeAdapter(Annotated[_Header, Field(discriminator="kind")])
 
 
@@ -95,6 +102,11 @@ def send_alive(connection: Connection) -> None:
     connection.send_bytes(_HEADERS.dump_json(AliveHeader()))
 
 
+def send_loading(connection: Connection) -> None:
+    """Tell the parent that whatever goes wrong until the next message is not the video's fault."""
+    connection.send_bytes(_HEADERS.dump_json(LoadingHeader()))
+
+
 def send_failure(connection: Connection, error: Exception) -> None:
     """Tell the parent that the task failed."""
     message = error.message if isinstance(error, OpenrekError) else f"{type(error).__name__}: {error}"
@@ -114,8 +126,8 @@ def send_answer(connection: Connection, answer: IndexAnswer | ChunkAnswer) -> No
         connection.send_bytes(payload)
 
 
-def receive(connection: Connection, task: Task) -> IndexAnswer | ChunkAnswer | None:
-    """Read one message of a child that works on `task`; None if it only says that work goes on.
+def receive(connection: Connection, task: Task) -> IndexAnswer | ChunkAnswer | AliveHeader | LoadingHeader:
+    """Read one message of a child that works on `task`: the answer, or how the work goes on.
 
     Raises
     ------
@@ -128,8 +140,8 @@ def receive(connection: Connection, task: Task) -> IndexAnswer | ChunkAnswer | N
     """
     header = _header(connection)
     match header:
-        case AliveHeader():
-            return None
+        case AliveHeader() | LoadingHeader():
+            return header
         case FailureHeader():
             raise _raised(header)
         case IndexHeader():

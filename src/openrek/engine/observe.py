@@ -48,6 +48,22 @@ class Observatory:
         self._opened = None
         self._observers.clear()
 
+    def lacks(self, task: Task) -> bool:
+        """Whether observers must be opened before the task can be answered."""
+        return isinstance(task, ChunkTask) and any((o.demand.role, o.model) not in self._observers for o in task.observables)
+
+    def load(self, task: Task, places: Places) -> None:
+        """Open what the task lacks, without a look at its video.
+
+        Raises
+        ------
+        ModelError
+            A network cannot be used.
+        """
+        if isinstance(task, ChunkTask):
+            for observable in task.observables:
+                self._observer(observable, places)
+
     def answer(self, task: Task, places: Places, alive: Alive) -> IndexAnswer | ChunkAnswer:
         """Do what the task says.
 

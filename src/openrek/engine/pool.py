@@ -18,7 +18,7 @@ import psutil
 
 from openrek.engine import messages
 from openrek.engine.tasks import Alive, ChunkAnswer, IndexAnswer, Places, Task
-from openrek.errors import ChildCrashedError, ChildStuckError, ModelError, OpenrekError, VideoError
+from openrek.errors import ChildCrashedError, ChildError, ChildStuckError, ChildUnfitError, ModelError, OpenrekError, VideoError
 
 POLL = 0.25
 """Seconds between two looks at a child's memory and at whether its work is still wanted."""
@@ -46,6 +46,8 @@ class Child:
     _files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
     _stderr: IO[bytes] | None = field(default=None, init=False)
     _greeting: messages.Greeting | None = field(default=None, init=False)
+    _loading: bool = field(default=True, init=False)
+    """It has not got as far as looking at a video."""
 
     @property
     def pid(self) -> int | None:
@@ -77,10 +79,8 @@ class Child:
 
         Raises
         ------
-        ChildCrashedError
-            It ended while it loaded its libraries.
-        ChildStuckError
-            It takes too long.
+        ChildUnfitError
+            It ended while it loaded its libraries, or takes too long.
         """
         self.start()
         assert self._connection is not None
@@ -88,8 +88,9 @@ class Child:
             try:
                 if not self._connection.poll(self.stuck_seconds):
                     self.close()
-                    raise ChildStuckError(f"The process that reads videos did not start within {self.stuck_seconds:g} s.")
+                    raise ChildUnfitError(f"the process that reads videos did not start within {self.stuck_seconds:g} s.")
                 self._greeting = messages.receive_greeting(self._connection)
+                self._loading = False
             except (EOFError, ConnectionError) as error:
                 raise self._crashed() from error
         return self._greeting
@@ -108,6 +109,8 @@ class Child:
             The process ended, or used more memory than it may.
         ChildStuckError
             It showed no progress for too long.
+        ChildUnfitError
+            It did so before it looked at the video.
         VideoError, ModelError, ObservationError, ChildError
             What it raised.
         """
@@ -141,6 +144,7 @@ class Child:
             self._process.wait()
             self._files.close()
         self._process = self._connection = self._stderr = self._greeting = None
+        self._loading = True
 
     def __enter__(self) -> Child:
         return self
@@ -153,17 +157,32 @@ class Child:
         while True:
             began = time.monotonic()
             if connection.poll(POLL):
-                answer = messages.receive(connection, task)
-                if answer is not None:
-                    return answer
+                message = self._receive(connection, task)
+                if isinstance(message, IndexAnswer | ChunkAnswer):
+                    return message
+                self._loading = isinstance(message, messages.LoadingHeader)
                 quiet = 0.0
             alive()
             if self._resident() > self.megabytes * 1_000_000:
+                if self._loading:
+                    raise ChildUnfitError(f"its networks take more than {self.megabytes} MB of memory (OPENREK_WORKER__CHILD_MEGABYTES).")
                 raise ChildCrashedError(f"Reading the video took more than {self.megabytes} MB of memory.")
             # Time in which this process itself stood still, and the child perhaps with it, is not held against the child.
             quiet += min(time.monotonic() - began, 2 * POLL)
             if quiet > self.stuck_seconds:
+                if self._loading:
+                    raise ChildUnfitError(f"the networks were not ready after {self.stuck_seconds:g} s.")
                 raise ChildStuckError(f"Reading the video made no progress for {self.stuck_seconds:g} s.")
+
+    def _receive(self, connection: Connection, task: Task) -> IndexAnswer | ChunkAnswer | messages.AliveHeader | messages.LoadingHeader:
+        try:
+            return messages.receive(connection, task)
+        except ModelError:
+            raise
+        except ChildError as error:
+            if self._loading:
+                raise ChildUnfitError(f"the networks cannot be loaded: {error.message.rstrip('.')}.") from error
+            raise
 
     def _resident(self) -> int:
         try:
@@ -171,7 +190,8 @@ class Child:
         except psutil.NoSuchProcess:
             return 0
 
-    def _crashed(self) -> ChildCrashedError:
+    def _crashed(self) -> ChildError:
+        """What to raise when the process has gone."""
         if self._process is None or self._stderr is None:
             return ChildCrashedError("The process that reads the video was stopped.")
         try:
@@ -180,6 +200,9 @@ class Child:
             code = 0
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 2000))
         last = self._stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+        loading = self._loading
         self.close()
-        how = f"by signal {-code}" if code < 0 else f"with status {code}"
-        return ChildCrashedError(f"The process that reads the video ended {how}{': ' + last[0] if last else ''}.")
+        how = (f"by signal {-code}" if code < 0 else f"with status {code}") + (f": {last[0].rstrip('.')}" if last else "")
+        if loading:
+            return ChildUnfitError(f"the process that reads videos ended before it looked at one, {how}.")
+        return ChildCrashedError(f"The process that reads the video ended {how}.")

@@ -116,8 +116,13 @@ class Claims:
         with self._database.write() as connection:
             connection.execute(update(jobs).where(jobs.c.completed_at.is_(None), named).values(claimable_at=self._clock.now()))
 
-    def retry_later(self, claim: Claim, reason: str) -> State:
+    def retry_later(self, claim: Claim, reason: str, *, alone: bool = False) -> State:
         """Try the job again after a while because of an exception, or fail it after too many; where it stands now.
+
+        Parameters
+        ----------
+        alone
+            Whether it shares no pass from now on, because what it asks for may have broken this one.
 
         Raises
         ------
@@ -127,7 +132,7 @@ class Claims:
         with self._database.write() as connection:
             row = hold(connection, claim)
             errors = row["errors"] + 1
-            noted = {"errors": errors, "last_error": sentence(reason)}
+            noted = {"errors": errors, "last_error": sentence(reason)} | ({"alone": True} if alone else {})
             if errors < ERRORS:
                 return self._queue_again(connection, claim, row, BACK_OFF[errors - 1], **noted)
             message = f"{errors} attempts failed, the last one with: {reason}"

@@ -8,8 +8,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from openrek.engine import passes
 from openrek.engine.demands import observables
@@ -17,7 +20,18 @@ from openrek.engine.passes import ObservedVideo, Video
 from openrek.engine.runners import Runner
 from openrek.engine.store import ObservationStore
 from openrek.engine.tasks import VideoLimits
-from openrek.errors import ChildCrashedError, ChildStuckError, LeaseLostError, ObjectNotFoundError, ObjectTooLargeError, VideoError
+from openrek.errors import (
+    ChildCrashedError,
+    ChildError,
+    ChildStuckError,
+    LeaseLostError,
+    ModelError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    ObservationError,
+    OpenrekError,
+    VideoError,
+)
 from openrek.features.base import Feature, Reduction
 from openrek.jobs.claims import Claims
 from openrek.jobs.leases import Claim
@@ -183,7 +197,9 @@ class Worker:
             self.claims.record_crash(running.held, error.message)
         except Exception as error:
             log.exception("the pass over %s failed", running.claims[0].job.object)
-            self._each(running.held, self.claims.retry_later, _reason(error))
+            # What one job asks for (a network that has gone, an observer that breaks) must not fail those that ask for something else.
+            alone = isinstance(error, ModelError | ChildError | ObservationError)
+            self._each(running.held, partial(self.claims.retry_later, alone=alone), _reason(error))
 
     def _analyse(self, running: Pass) -> None:
         reference = running.claims[0].job.object
@@ -254,4 +270,13 @@ class Worker:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+    """What the job's owner may know: nothing of this machine's folders."""
+    match error:
+        case OpenrekError():
+            return error.message
+        case OSError() if error.strerror:
+            return f"The worker met an error of its disk or network: {error.strerror}."
+        case SQLAlchemyError():
+            return "The worker met an error of its database."
+        case _:
+            return f"{type(error).__name__}: {error}"

@@ -17,13 +17,22 @@ import av
 import numpy as np
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from openrek.clock import ManualClock
 from openrek.db import Database
 from openrek.engine.runners import HereRunner
 from openrek.engine.store import ObservationStore
 from openrek.engine.tasks import Alive, ChunkAnswer, ChunkTask, IndexAnswer, Task, VideoLimits
-from openrek.errors import ChildCrashedError, ChildStuckError, DamagedVideoError, ObjectNotFoundError, StagingError
+from openrek.errors import (
+    ChildCrashedError,
+    ChildStuckError,
+    ChildUnfitError,
+    DamagedVideoError,
+    ModelNotFoundError,
+    ObjectNotFoundError,
+    StagingError,
+)
 from openrek.features.base import Params, Reduction, Row, Table
 from openrek.jobs.claims import Claims
 from openrek.jobs.records import Job, NewJob
@@ -269,6 +278,37 @@ class TestTrouble:
         assert (len(bench.rows(light)), len(bench.rows(more))) == (20, 40)
         assert bench.count(notifications) == 3
 
+    @pytest.mark.allows_errors
+    @pytest.mark.parametrize("error", [ChildUnfitError, ModelNotFoundError])
+    def test_what_is_missing_here_is_not_the_videos_fault_and_harms_no_neighbour(self, error: type[Exception], bench: Bench) -> None:
+        bench.faults.append(poisoned(error))
+        light, poison, more = bench.start(), bench.start("StartPoison"), bench.start("StartMoreLight")
+        bench.run()
+        assert [bench.get(job_id).state for job_id in (light, poison, more)] == [State.SUCCEEDED, State.FAILED, State.SUCCEEDED]
+        assert [(bench.get(job_id).errors, bench.get(job_id).crashes) for job_id in (light, poison, more)] == [(1, 0), (5, 0), (1, 0)]
+        assert (
+            bench.get(poison).status_message
+            == f"5 attempts failed, the last one with: {error('The process that reads the video ended by signal 11.')}"
+        )
+        assert bench.count(notifications) == 3
+
+    @pytest.mark.allows_errors
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (
+                OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/openrek/observations/x"),
+                "its disk or network: No space left on device.",
+            ),
+            (OperationalError("UPDATE jobs SET secret = ?", ("secret",), Exception("locked")), "its database."),
+        ],
+    )
+    def test_owners_hear_nothing_of_folders_and_statements(self, error: Exception, told: str, bench: Bench) -> None:
+        bench.faults.append(lambda *_: error)
+        job = bench.start()
+        bench.run()
+        assert bench.get(job).status_message == f"5 attempts failed, the last one with: The worker met an error of {told}"
+
     def test_a_crash_that_does_not_come_again_does_no_harm(self, bench: Bench) -> None:
         def once(bench: Bench, task: Task, alive: Alive) -> BaseException | None:
             return ChildCrashedError() if len(bench.tasks) == 3 else None
@@ -400,6 +440,7 @@ class TestLeases:
 
         bench.faults.append(stop)
         jobs = [bench.start(), bench.start("StartMoreLight")]
+        bench.clock.advance(milliseconds=1)  # else chance decides which of them waits
         waiting = bench.start(name="other.mp4")
         bench.run()
         for job_id in (*jobs, waiting):
