@@ -28,6 +28,7 @@ from openrek.jobs.store import JobStore
 from openrek.localaws.functions import Functions, lambda_operations
 from openrek.localaws.iam import Identities, iam_operations
 from openrek.localaws.logs import Logs, logs_operations
+from openrek.localaws.notifications import Notifications, observe
 from openrek.localaws.s3.operations import s3_operations
 from openrek.localaws.s3.storage import Storage
 from openrek.localaws.sns import CertificatePage, Topics, sns_operations
@@ -80,7 +81,7 @@ class Application:
         local = Database(f"sqlite:///{(settings.data / 'localaws.db').absolute()}", "localaws")
         local.migrate()
         self.local = self._stack.enter_context(Store(local, clock))
-        self.storage = Storage(settings.data, clock, region=settings.region)
+        self.storage = Storage(settings.data, clock, region=settings.region, observer=observe)
         self.storage.prepare()
         self.topics = Topics(self.local, endpoint=endpoint)
         self.queues = Queues(self.local)
@@ -88,7 +89,7 @@ class Application:
         self.logs = Logs(self.local, keep_days=settings.functions.log_days)
         self.functions = Functions(
             self.local,
-            self.topics,
+            self.topics.publish,
             code_source(settings, self.storage),
             folder=settings.data / "functions",
             endpoint=endpoint,
@@ -133,7 +134,7 @@ class Application:
         )
         return {
             "rekognition": video.operations(),
-            "s3": s3_operations(self.storage),
+            "s3": Notifications(self.storage, self.local, self.topics).operations(s3_operations(self.storage)),
             "sns": sns_operations(self.topics),
             "sqs": sqs_operations(self.queues),
             "iam": iam_operations(self.identities),

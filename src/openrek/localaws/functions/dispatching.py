@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from openrek.awsmodel.calls import ServiceError
 from openrek.localaws.arns import parse_arn
@@ -15,8 +17,6 @@ from openrek.localaws.functions.catalogue import Function
 from openrek.localaws.functions.events import Event
 from openrek.localaws.functions.pool import Pool
 from openrek.localaws.functions.sandbox import Invocation
-from openrek.localaws.sns import Topics
-from openrek.localaws.sns.message_attributes import for_queue
 from openrek.localaws.sqs import mailbox
 from openrek.localaws.sqs.content import Content
 from openrek.localaws.sqs.queues import by_arn
@@ -28,6 +28,14 @@ LATER = 5_000
 """Milliseconds after which an event is tried again that could not even be started."""
 LOOK_EVERY = 5.0
 """Seconds after which the dispatcher looks even if nobody told it of an event, and ends processes that have nothing to do."""
+
+
+class Publish(Protocol):
+    """Publishes a message to a topic by ARN. Blocks until it is on disk; raises `ServiceError` if there is no such topic."""
+
+    def __call__(self, topic_arn: str, message: str, /, *, attributes: Mapping[str, Mapping[str, str]], publication_id: str) -> object:
+        """Publish; once, however often the same publication comes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +55,14 @@ class Dispatcher:
         Where they wait.
     pool
         Runs functions.
-    topics
+    publish
         For those dead letters that go to a topic.
     """
 
-    def __init__(self, store: Store, pool: Pool, topics: Topics) -> None:
+    def __init__(self, store: Store, pool: Pool, publish: Publish) -> None:
         self._store = store
         self._pool = pool
-        self._topics = topics
+        self._publish = publish
         self._running: dict[int, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -140,12 +148,12 @@ class Dispatcher:
         arn = parse_arn(target)
         if arn is not None and arn.service == "sns":
             try:
-                await asyncio.to_thread(self._topics.publish, target, body, attributes=attributes, publication_id=event.request_id)
+                await asyncio.to_thread(self._publish, target, body, attributes=attributes, publication_id=event.request_id)
             except ServiceError as error:
                 log.warning("the dead letter of function %s did not reach %s: %s", ended.function.name, target, error)
             await self._store.write(lambda tx: events.done(tx, event))
             return
-        content = Content(body, for_queue(attributes), {"SenderId": f"{ended.function.account}:{ended.function.name}"})
+        content = Content(body, attributes, {"SenderId": f"{ended.function.account}:{ended.function.name}"})
         if not await self._store.write(lambda tx: _bury(tx, event, target, content)):
             log.warning("the dead letter of function %s did not reach %s: no such queue, or too small", ended.function.name, target)
 

@@ -18,7 +18,7 @@ from openrek.awsmodel.calls import Caller, Operation, Params, ServiceError
 from openrek.localaws.functions import catalogue, configuration, events, management, permissions, processes
 from openrek.localaws.functions.catalogue import Function
 from openrek.localaws.functions.configuration import Configuration
-from openrek.localaws.functions.dispatching import Dispatcher
+from openrek.localaws.functions.dispatching import Dispatcher, Publish
 from openrek.localaws.functions.environment import credentials
 from openrek.localaws.functions.errors import invalid, too_large
 from openrek.localaws.functions.names import named, version
@@ -26,7 +26,6 @@ from openrek.localaws.functions.packages import Packages
 from openrek.localaws.functions.pool import Pool
 from openrek.localaws.functions.runtime_api import FOLDER, RuntimeApi
 from openrek.localaws.functions.sandbox import Invocation, Sandbox, Site
-from openrek.localaws.sns import Topics
 from openrek.localaws.store import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -46,8 +45,8 @@ class Functions:
     ----------
     store
         Where they are kept, together with the topics that give them events.
-    topics
-        For dead letters.
+    publish
+        For dead letters that go to a topic.
     fetch
         Gets packages from S3.
     folder
@@ -63,7 +62,7 @@ class Functions:
     def __init__(
         self,
         store: Store,
-        topics: Topics,
+        publish: Publish,
         fetch: Fetch,
         *,
         folder: Path,
@@ -80,7 +79,7 @@ class Functions:
         self.packages = Packages(self._folder)
         site = Site(store, f"{urlsplit(endpoint).netloc}{FOLDER}runtime", endpoint, self._folder / "scratch")
         self._pool = Pool(limit, idle_seconds, lambda function: Sandbox(function, site), self._start)
-        self._dispatcher = Dispatcher(store, self._pool, topics)
+        self._dispatcher = Dispatcher(store, self._pool, publish)
         self._direct: set[asyncio.Task[Params]] = set()
         store.call(self._dispatcher.wake, events.WORK)
 

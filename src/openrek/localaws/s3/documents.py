@@ -126,7 +126,6 @@ _ABSENT = {
 _FIXED: dict[str, Params] = {
     "GetBucketAccelerateConfiguration": {},
     "GetBucketLogging": {},
-    "GetBucketNotificationConfiguration": {},
     "GetBucketRequestPayment": {"Payer": "BucketOwner"},
 }
 

@@ -63,7 +63,7 @@ def _bind(handler: Callable[[Storage, Caller, Params], Params | Awaitable[Params
 
         @functools.wraps(handler)
         async def operation(caller: Caller, params: Params) -> Params:
-            with _as_service_errors(caller, params):
+            with as_service_errors(caller, params):
                 result: Params = await handler(storage, caller, params)
                 return result
 
@@ -71,14 +71,15 @@ def _bind(handler: Callable[[Storage, Caller, Params], Params | Awaitable[Params
 
     @functools.wraps(handler)
     def blocking(caller: Caller, params: Params) -> Params | Awaitable[Params]:
-        with _as_service_errors(caller, params):
+        with as_service_errors(caller, params):
             return handler(storage, caller, params)
 
     return blocking
 
 
 @contextmanager
-def _as_service_errors(caller: Caller, params: Params) -> Iterator[None]:
+def as_service_errors(caller: Caller, params: Params) -> Iterator[None]:
+    """Refuse a request that expects another owner; tell of a full disk in S3's words."""
     if any(params.get(name) not in (None, caller.account) for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")):
         raise ServiceError("AccessDenied", "Access Denied", status=403)
     try:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from openrek.localaws.arns import parse_arn
+from openrek.localaws.functions import events
 from openrek.localaws.sns import message_attributes
 from openrek.localaws.sns.errors import invalid
 from openrek.localaws.sns.publications import Publication
@@ -92,17 +93,45 @@ class QueueDestination:
         if queue is not None and _fits(content, queue):
             mailbox.send(tx, queue, content)
             return
-        dead_letters = dead_letter_target(subscriber.attributes)
-        target = by_arn(tx, dead_letters) if dead_letters is not None else None
-        if target is not None and _fits(content, target):
-            mailbox.send(tx, target, content)
+        reason = "the queue does not exist" if queue is None else "it is larger than the queue's MaximumMessageSize"
+        _give_up(tx, subscriber, publication, content, reason)
+
+
+class FunctionDestination:
+    """A function of the same account: the event waits for it from the transaction of the publication on.
+
+    What the function makes of it is not SNS's affair; only for a function that is not there the dead-letter queue of the
+    subscription gets what a queue would have got.
+    """
+
+    settable = frozenset({"FilterPolicy", "FilterPolicyScope", "RedrivePolicy"})
+
+    def check(self, endpoint: str, topic: Topic) -> None:
+        """Refuse what is not the ARN of a function of the topic's account and region."""
+        parts = parse_arn(endpoint)
+        if parts is None or parts.service != "lambda" or not parts.resource.startswith("function:"):
+            raise invalid("Lambda endpoint ARN")
+        if (parts.account, parts.region) != (topic.account, topic.region):
+            raise invalid("Endpoint Reason: openrek delivers within one account and region; subscribe a function of the topic's")
+
+    def deliver(self, tx: Transaction, subscriber: Subscriber, publication: Publication, signer: Signer) -> None:
+        """Have the event wait for the function."""
+        function = events.target(tx, subscriber.endpoint)
+        if function is not None:
+            payload = publication.event(subscriber.arn, signer).encode()
+            events.enqueue(tx, function, subscriber.endpoint, payload)
             return
-        _logger.warning(
-            "Notification %s did not reach %s: %s.",
-            publication.message_id,
-            subscriber.endpoint,
-            "the queue does not exist" if queue is None else "it is larger than the queue's MaximumMessageSize",
-        )
+        _give_up(tx, subscriber, publication, _content(subscriber, publication, signer), "the function does not exist")
+
+
+def _give_up(tx: Transaction, subscriber: Subscriber, publication: Publication, content: Content, reason: str) -> None:
+    """Send what could not be delivered to the subscription's dead-letter queue, if it has one that takes it."""
+    dead_letters = dead_letter_target(subscriber.attributes)
+    target = by_arn(tx, dead_letters) if dead_letters is not None else None
+    if target is not None and _fits(content, target):
+        mailbox.send(tx, target, content)
+        return
+    _logger.warning("Notification %s did not reach %s: %s.", publication.message_id, subscriber.endpoint, reason)
 
 
 def dead_letter_target(attributes: Mapping[str, str]) -> str | None:
@@ -129,6 +158,6 @@ def _fits(content: Content, queue: Queue) -> bool:
     return content.size <= queue.number("MaximumMessageSize")
 
 
-PROTOCOLS: Mapping[str, Destination] = {"sqs": QueueDestination()}
-ELSEWHERE = ("application", "email", "email-json", "firehose", "http", "https", "lambda", "sms")
+PROTOCOLS: Mapping[str, Destination] = {"sqs": QueueDestination(), "lambda": FunctionDestination()}
+ELSEWHERE = ("application", "email", "email-json", "firehose", "http", "https", "sms")
 """Protocols of AWS that this server does not speak."""

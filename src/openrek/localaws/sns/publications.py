@@ -144,6 +144,24 @@ class Publication:
             fields["MessageAttributes"] = message_attributes.for_envelope(self.draft.attributes)
         return json.dumps(fields, indent=2, separators=(",", " : "), ensure_ascii=False)
 
+    def event(self, subscription: str, signer: Signer) -> str:
+        """The event for a function that is subscribed, as Lambda gets it: names and order are not those of the envelope."""
+        told = {
+            "Type": "Notification",
+            "MessageId": self.message_id,
+            "TopicArn": self.topic,
+            "Subject": self.draft.subject,
+            "Message": self.text("lambda"),
+            "Timestamp": self.timestamp,
+            "SignatureVersion": self._version,
+            "Signature": self.sign("lambda", signer),
+            "SigningCertUrl": self._endpoint + signer.path,
+            "UnsubscribeUrl": f"{self._endpoint}/?Action=Unsubscribe&SubscriptionArn={subscription}",
+            "MessageAttributes": message_attributes.for_envelope(self.draft.attributes),
+        }
+        record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": subscription, "Sns": told}
+        return json.dumps({"Records": [record]}, ensure_ascii=False)
+
     def _canonical(self, text: str) -> str:
         """What is signed (SNS developer guide, "Verifying the signatures of Amazon SNS messages")."""
         signed = [("Message", text), ("MessageId", self.message_id)]

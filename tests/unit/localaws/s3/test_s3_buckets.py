@@ -179,7 +179,6 @@ def test_configurations_that_every_bucket_has(s3: S3) -> None:
     rules = s3("GetBucketOwnershipControls", Bucket="other")["OwnershipControls"]["Rules"]
     assert rules == [{"ObjectOwnership": "ObjectWriter"}]
     assert s3("GetBucketRequestPayment", Bucket="videos") == {"Payer": "BucketOwner"}
-    assert s3("GetBucketNotificationConfiguration", Bucket="videos") == {}
     with refused("NoSuchLifecycleConfiguration", 404):
         s3("GetBucketLifecycleConfiguration", Bucket="videos")
     with refused("MalformedPolicy", 400):
