@@ -62,15 +62,27 @@ class Database:
             yield connection
 
     def migrate(self) -> None:
-        """Bring the tables to this version. Only the server does so."""
+        """Bring the tables to this version. Only the server does so.
+
+        Raises
+        ------
+        DatabaseOutdatedError
+            A newer version of openrek has migrated them.
+        """
         from alembic import command
+        from alembic.util import CommandError
 
         config = self._alembic()
         with self.write() as connection:
             if self.dialect == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('openrek migrations'))"))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise DatabaseOutdatedError(
+                    f"A newer version of openrek has worked with this database: {error}. Install that version, or start with other data."
+                ) from error
 
     def check_version(self) -> None:
         """Refuse a database that has other migrations than this version knows.

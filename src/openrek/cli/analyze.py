@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ import typer
 from openrek.cli.models import upgrade_advice
 from openrek.cli.output import bar, err, out
 from openrek.cli.summary import LabelSummary
-from openrek.errors import OpenrekError
 from openrek.vision.catalogue import catalogue
 
 
@@ -40,6 +40,8 @@ def analyze(
     """
     if not labels:
         raise typer.BadParameter("say what to look for: --labels")
+    if annotate is not None:
+        _check_copy(annotate, video)
     from openrek.cli.offline import Analysis
     from openrek.settings import Settings
 
@@ -62,17 +64,23 @@ def analyze(
             seconds = facts.duration_millis / 1000
             out.print(summary.table(f"{video.name}: {facts.width} x {facts.height}, {seconds:.1f} s, by {answering.version}"))
             if catalogue().named(answering.name).packaged:
-                err.print(upgrade_advice(answering.name), markup=False, highlight=False, soft_wrap=True)
+                err.print(upgrade_advice(answering.name), soft_wrap=True)
         if annotate is not None:
             from openrek.cli.pictures import annotate as draw
 
-            if annotate.exists() and annotate.samefile(video):
-                raise OpenrekError(f"{annotate} is the video itself: name another file for the copy with boxes.")
             hold = round(1000 / settings.labels.sampling_rate)
             with bar(as_json) as progress:
                 task = progress.add_task(f"drawing {annotate.name}", total=None)
                 draw(video, analysis.rows(), annotate, hold, lambda done, total: progress.update(task, completed=done, total=total))
-            err.print(f"{annotate}: the video with boxes", markup=False, highlight=False, soft_wrap=True)
+            err.print(f"{annotate}: the video with boxes", soft_wrap=True)
+
+
+def _check_copy(path: Path, video: Path) -> None:
+    """Refuse a file that cannot be written, before anything is done that takes time."""
+    if path.exists() and path.samefile(video):
+        raise typer.BadParameter(f"{path} is the video itself: name another file for the copy with boxes", param_hint="--annotate")
+    if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise typer.BadParameter(f"{path} cannot be written: is there a folder {path.parent}, and is it yours?", param_hint="--annotate")
 
 
 def _dump(head: dict[str, Any], rows: Iterator[dict[str, Any]]) -> None:

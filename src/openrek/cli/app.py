@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 
 import typer
-from pydantic import ValidationError
 
 from openrek import __version__
 from openrek.cli import analyze, demo, doctor, jobs, models, serve
+from openrek.cli.failures import told
 from openrek.cli.output import complain
-from openrek.errors import OpenrekError
 
 app = typer.Typer(
     name="openrek",
@@ -40,13 +39,14 @@ def main() -> None:
     """Run the command that the arguments name."""
     try:
         app()
-    except OpenrekError as error:
-        complain(error.message)
-        sys.exit(1)
-    except ValidationError as error:
-        for problem in error.errors():
-            complain(f"Setting {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")
-        sys.exit(2)
+    except Exception as error:
+        failure = told(error)
+        if failure is None:
+            raise
+        lines, status = failure
+        for line in lines:
+            complain(line)
+        sys.exit(status)
 
 
 if __name__ == "__main__":

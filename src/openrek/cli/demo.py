@@ -73,14 +73,14 @@ def demo(
     )
     for entry in catalogue().models:
         if entry.version == pages[0]["LabelModelVersion"] and entry.packaged:
-            err.print(upgrade_advice(entry.name), markup=False, highlight=False, soft_wrap=True)
+            err.print(upgrade_advice(entry.name), soft_wrap=True)
     if not summary.rows:
         err.print(f"Nothing was found at {min_confidence:g} % or more.")
     from openrek.cli.pictures import contact_sheet
 
     contact_sheet(video, (row for page in pages for row in page["Labels"]), output / "contact-sheet.png")
     for name, what in (("pages.json", "the raw pages"), ("contact-sheet.png", "frames with boxes"), ("server.log", "the server's log")):
-        err.print(f"{output / name}: {what}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"{output / name}: {what}", soft_wrap=True)
 
 
 def _analyse(clients: dict[str, Any], video: Path, min_confidence: float, settings: Settings) -> list[dict[str, Any]]:
@@ -141,7 +141,7 @@ def _server(data: Path, log: Path) -> Iterator[str]:
     with (
         log.open("wb") as messages,
         subprocess.Popen(
-            [sys.executable, "-m", "openrek.cli.app", "serve", "--host", "127.0.0.1", "--port", "0", "--data", str(data)],
+            [sys.executable, "-P", "-m", "openrek.cli.app", "serve", "--host", "127.0.0.1", "--port", "0", "--data", str(data)],
             stdout=subprocess.PIPE,
             stderr=messages,
             env=environment,

@@ -6,14 +6,16 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from openrek import __version__
 from openrek.cli.models import upgrade_advice
@@ -24,7 +26,32 @@ from openrek.settings import Settings
 
 GIGABYTE = 10**9
 LITTLE_MEMORY = 4 * GIGABYTE
-MARKS = {"works": "[green]works[/]", "limited": "[yellow]limited[/]", "missing": "[red]missing[/]"}
+COLOURS = {"works": "green", "limited": "yellow", "missing": "red"}
+PATIENCE = 120
+"""Seconds that a library may take to load."""
+
+
+REINSTALL = "Install openrek again, in an environment of its own, on a machine that its libraries are made for."
+CODECS = ("h264", "hevc", "vp9", "av1", "mpeg2video", "prores", "aac")
+_LOOK_AT_VIDEO = """
+import sys, av
+lacking = [name for name in sys.argv[1:] if name not in av.codecs_available]
+print(f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}" + (f" without {', '.join(lacking)}" if lacking else ""))
+"""
+_LOOK_AT_OPENVINO = """
+import openvino
+print(f"OpenVINO {openvino.__version__.split('-')[0]} on {openvino.Core().get_property('CPU', 'FULL_DEVICE_NAME')}")
+"""
+_OPEN_DETECTOR = """
+import sys
+from pathlib import Path
+from openrek.vision.registry import open_observer
+open_observer("objects", sys.argv[1], [Path(path) for path in sys.argv[2:]]).close()
+"""
+
+
+class DoctorError(OpenrekError):
+    """Something does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +64,13 @@ class Finding:
     advice: str = ""
 
 
+Check = Callable[[Settings], Iterator[Finding]]
+
+
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Look at what openrek needs and say what works, what is missing and what to do; fails if something is missing."""
     chosen = settings(data=data)
-    findings = [finding for check in CHECKS for finding in check(chosen)]
+    findings = [finding for what, check in CHECKS.items() for finding in _looked(what, check, chosen)]
     if as_json:
         dump([asdict(finding) for finding in findings])
     else:
@@ -48,10 +78,43 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         for column in ("", "state", "found", "what to do"):
             table.add_column(column, overflow="fold")
         for finding in findings:
-            table.add_row(finding.what, MARKS[finding.state], finding.found, finding.advice)
+            table.add_row(finding.what, Text(finding.state, COLOURS[finding.state]), finding.found, finding.advice)
         out.print(table)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
+
+
+def _looked(what: str, check: Check, chosen: Settings) -> list[Finding]:
+    """What a check found; one that breaks has found something, too."""
+    try:
+        return list(check(chosen))
+    except Exception as error:
+        return [Finding(what, "missing", f"{type(error).__name__}: {error}", REINSTALL)]
+
+
+def _run(program: str, *arguments: str) -> str:
+    """What a program in Python prints. It runs in a process of its own: a library that does not fit the machine may take its process down.
+
+    Raises
+    ------
+    DoctorError
+        It fails.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DoctorError(f"not ready after {PATIENCE} s") from error
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"its process ended by signal {-done.returncode}"]
+        raise DoctorError(last[0])
+    return done.stdout.strip()
 
 
 def _machine(_: Settings) -> Iterator[Finding]:
@@ -93,23 +156,23 @@ def _database(chosen: Settings) -> Iterator[Finding]:
 
 
 def _video(_: Settings) -> Iterator[Finding]:
-    import av
-
-    wanted = ("h264", "hevc", "vp9", "av1", "mpeg2video", "prores", "aac")
-    lacking = [name for name in wanted if name not in av.codecs_available]
-    state: Literal["works", "limited"] = "limited" if lacking else "works"
-    found = f"PyAV {metadata.version('av')}, FFmpeg {av.ffmpeg_version_info}" + (f", without {', '.join(lacking)}" if lacking else "")
-    yield Finding("video", state, found, "Install the PyAV wheel from the package index." if lacking else "")
+    try:
+        found, _without, lacking = _run(_LOOK_AT_VIDEO, *CODECS).partition(" without ")
+        _run("import cv2")
+    except DoctorError as error:
+        yield Finding("video", "missing", error.message, REINSTALL)
+        return
+    if lacking:
+        yield Finding("video", "limited", f"{found}, without {lacking}", "Install the PyAV wheel from the package index.")
+    else:
+        yield Finding("video", "works", found)
 
 
 def _inference(_: Settings) -> Iterator[Finding]:
     try:
-        import openvino
-    except ImportError as error:
-        yield Finding("networks", "missing", f"OpenVINO cannot be loaded: {error}", "Install openrek again.")
-        return
-    core = openvino.Core()
-    yield Finding("networks", "works", f"OpenVINO {openvino.__version__.split('-')[0]} on {core.get_property('CPU', 'FULL_DEVICE_NAME')}")
+        yield Finding("networks", "works", _run(_LOOK_AT_OPENVINO))
+    except DoctorError as error:
+        yield Finding("networks", "missing", f"OpenVINO cannot be loaded: {error.message}", REINSTALL)
 
 
 def _models(chosen: Settings) -> Iterator[Finding]:
@@ -121,6 +184,11 @@ def _models(chosen: Settings) -> Iterator[Finding]:
     except OpenrekError as error:
         yield Finding("labels", "missing", "no detector", error.message)
         return
+    try:
+        _run(_OPEN_DETECTOR, facts.sha256, *map(str, library.locate(facts.sha256)))
+    except DoctorError as error:
+        yield Finding("labels", "missing", f"{facts.version} cannot be opened: {error.message}", REINSTALL)
+        return
     yield Finding("labels", "works", f"answered by {facts.version}", upgrade_advice(facts.name))
 
 
@@ -131,7 +199,7 @@ def _sandbox(chosen: Settings) -> Iterator[Finding]:
         try:
             confinement = child.greet()
         except OpenrekError as error:
-            yield Finding("reading videos", "missing", error.message, "Look at the message; openrek's parts may not be installed whole.")
+            yield Finding("reading videos", "missing", error.message, REINSTALL)
             return
     if confinement.network:
         advice = "The kernel does not let a process give up its network; openrek never asks FFmpeg for anything but files."
@@ -151,13 +219,13 @@ def _addresses(chosen: Settings) -> Iterator[Finding]:
         yield Finding("bucket addresses", "works", f"{name} has an address")
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-    _machine,
-    _disk,
-    _database,
-    _video,
-    _inference,
-    _models,
-    _sandbox,
-    _addresses,
-)
+CHECKS: Mapping[str, Check] = {
+    "machine": _machine,
+    "data folder": _disk,
+    "job database": _database,
+    "video": _video,
+    "networks": _inference,
+    "labels": _models,
+    "reading videos": _sandbox,
+    "bucket addresses": _addresses,
+}

@@ -19,6 +19,9 @@ from openrek.jobs.states import State
 from openrek.jobs.store import JobStore
 from openrek.settings import Settings
 
+SHORT = 12
+"""Digits of an id in the list; `show` takes as few."""
+
 app = typer.Typer(help="The jobs of this server: list them, look at one.", no_args_is_help=True)
 
 
@@ -36,12 +39,15 @@ def list_jobs(
         dump([asdict(job) for job in jobs])
         return
     table = Table()
-    for column in ("job", "operation", "state", "progress", "video", "started", "message"):
+    table.add_column("job", no_wrap=True)
+    for column in ("operation", "state", "progress", "video", "started", "message"):
         table.add_column(column)
     for job in jobs:
         progress = f"{job.chunks_done}/{job.chunks_total}" if job.chunks_total else ""
         video = f"{job.object.bucket}/{job.object.name}"
-        table.add_row(job.id, job.operation, job.state, progress, video, _when(job.created_at), job.status_message or job.last_error or "")
+        table.add_row(
+            job.id[:SHORT], job.operation, job.state, progress, video, _when(job.created_at), job.status_message or job.last_error or ""
+        )
     out.print(table)
 
 

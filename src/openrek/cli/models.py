@@ -30,7 +30,7 @@ def list_models(as_json: AsJson = False) -> None:
         with contextlib.suppress(ModelError):
             answering = library.choose("objects", settings.labels.model)
             line = f"Labels: answered by {answering.name}. {upgrade_advice(answering.name)}".rstrip()
-            err.print(line, markup=False, highlight=False, soft_wrap=True)
+            err.print(line, soft_wrap=True)
 
 
 @app.command()
@@ -55,7 +55,7 @@ def pull(
             tell = partial(_tell, progress, task)
             paths = library.pull(name, tell, accept_licence=accept_licence)
         for path in paths:
-            err.print(f"{name}: {path}", markup=False, highlight=False, soft_wrap=True)
+            err.print(f"{name}: {path}", soft_wrap=True)
 
 
 def upgrade_advice(name: str) -> str:

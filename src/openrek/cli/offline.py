@@ -58,7 +58,7 @@ class Analysis:
         self._identity = hashlib.sha256(str(self.video.resolve()).encode()).hexdigest()
         worker, limits = self.settings.worker, self.settings.limits
         self._limits = VideoLimits(limits.video_seconds, limits.frame_pixels, self.settings.strict_formats)
-        cores = worker.cores or os.cpu_count() or 1
+        cores = worker.cores or len(os.sched_getaffinity(0))
         self._runner = ProcessRunner(self._locate, cores, worker.child_megabytes, worker.stuck_seconds)
 
     def __enter__(self) -> Analysis:

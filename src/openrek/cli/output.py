@@ -9,13 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-out = Console()
-err = Console(stderr=True)
+# Names of files and messages may hold brackets and colons, and mean nothing by them.
+out = Console(markup=False, emoji=False, highlight=False)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def complain(message: str) -> None:
     """Tell a person what went wrong."""
-    err.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    err.print(message, style="red", soft_wrap=True)
 
 
 def dump(value: Any) -> None:
@@ -28,7 +29,7 @@ def bar(quiet: bool = False) -> Progress:
     """A progress bar on standard error; nothing if nobody looks at it."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from openrek.cli.options import Data, settings
 from openrek.cli.output import err
+from openrek.errors import SettingsError
 from openrek.settings import Settings
 
 
@@ -24,12 +26,16 @@ def serve(
     from openrek.server.app import run
 
     chosen = settings(port=port, host=host, data=data)
+    try:
+        chosen.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{chosen.data} cannot be the data folder: {error.strerror}. Name another one: --data DIR.") from error
     configure(chosen.log_level)
     run(chosen, ready=lambda url: _greet(chosen, url))
 
 
 def _greet(chosen: Settings, url: str) -> None:
-    err.print(f"openrek serves {url} and keeps its data in {chosen.data.absolute()}", markup=False, highlight=False, soft_wrap=True)
+    err.print(f"openrek serves {url} and keeps its data in {chosen.data.absolute()}", soft_wrap=True)
     for line in exports(chosen, url):
         typer.echo(line)
 
@@ -40,6 +46,6 @@ def exports(chosen: Settings, url: str) -> list[str]:
         f"export AWS_ENDPOINT_URL={url}",
         f"export AWS_DEFAULT_REGION={chosen.region}",
         f"export AWS_REGION={chosen.region}",
-        f"export AWS_ACCESS_KEY_ID={chosen.access_key_id}",
-        f"export AWS_SECRET_ACCESS_KEY={chosen.secret_access_key}",
+        f"export AWS_ACCESS_KEY_ID={quote(chosen.access_key_id)}",
+        f"export AWS_SECRET_ACCESS_KEY={quote(chosen.secret_access_key)}",
     ]

@@ -65,7 +65,7 @@ class Child:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "openrek.engine.child", str(theirs.fileno()), str(os.getpid())],
             env=environment,
-            cwd=tempfile.gettempdir(),
+            cwd="/",  # its modules are looked for there first: not where anybody may write
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._stderr,

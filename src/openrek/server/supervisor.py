@@ -18,7 +18,8 @@ HEALTHY = 60.0
 PATIENCE = 10.0
 """Seconds that a worker has to give back its jobs when the server stops."""
 
-WORKER = (sys.executable, "-m", "openrek.server.worker")
+WORKER = (sys.executable, "-P", "-m", "openrek.server.worker")
+"""Without the working directory among the places of modules: whatever lies there is no part of openrek."""
 
 
 @dataclass
@@ -85,10 +86,14 @@ class Supervisor:
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(self.settings.encode() + b"\n")
-        while await self.process.stdout.readline():
-            self.ended()
-        return await self.process.wait()
+        try:
+            self.process.stdin.write(self.settings.encode() + b"\n")
+            while await self.process.stdout.read(1024):
+                self.ended()
+            return await self.process.wait()
+        except Exception:
+            self.process.kill()  # there must never be two
+            raise
 
     async def _stop(self) -> None:
         process = self.process
