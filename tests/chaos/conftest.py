@@ -12,14 +12,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import chaos_report
 import psutil
 import pytest
 from chaos_media import small_clip
+from chaos_report import Report
 from chaos_site import REQUEST, Listings, Site, Started
 from sqlalchemy import create_engine, make_url, text
-
-_tables: dict[str, list[tuple[str, ...]]] = {}
-Report = Callable[..., None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,22 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     memory = psutil.virtual_memory().total / 1e9
     terminalreporter.section(f"chaos on {platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB")
-    for title, rows in _tables.items():
-        terminalreporter.line(title)
-        widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(max(map(len, rows)))]
-        for row in rows:
-            terminalreporter.line("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
-        terminalreporter.line("")
+    for line in chaos_report.lines():
+        terminalreporter.line(line)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def report() -> Report:
-    """Adds a row to a table that is printed at the end: its title, and cells."""
-
-    def add(title: str, *cells: object) -> None:
-        _tables.setdefault(title, []).append(tuple(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in cells))
-
-    return add
+    """Adds a row to a table that is printed at the end."""
+    return chaos_report.add
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ TITLE = "orderly stops"
 
 @pytest.fixture
 def site(tmp_path) -> Iterator[Site]:
-    with Site(tmp_path / "site", {"OPENREK_LABELS__SAMPLING_RATE": "12"}) as site:
+    with Site(tmp_path / "site", {"OPENREK_LABELS__SAMPLING_RATE": "6"}) as site:
         site.start()
         site.prepare()
         yield site
