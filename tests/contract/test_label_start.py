@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -333,6 +334,8 @@ class TestTopic:
             "arn:aws:sns:eu-west-1:000000000000:topic",
             "arn:aws:sns::000000000000:topic",
             "arn:aws:sns:us-east-1-fips:000000000000:topic",
+            "arn:aws:sns:us-east-1:x:000000000000:topic",
+            "arn:aws:sns:us-east-1:000000000000:topic:0f8fad5b-d9cb-469f-a165-70867728950e",
             "arn:aws:sns:us-east-1:000000000000:topic.fifo",
         ],
     )
@@ -347,6 +350,26 @@ class TestTopic:
         desk.start(NotificationChannel=CHANNEL | {"SNSTopicArn": TOPIC.replace("us-east-1", "eu-west-1")})
         with refused("InvalidParameterException", "Request has invalid parameters"):
             desk.start(NotificationChannel=CHANNEL)
+
+
+class TestNetwork:
+    """Without one to look with, no job is started: it could do nothing but fail."""
+
+    @pytest.mark.allows_errors
+    def test_none(self, open_application: Any, tmp_path: Path) -> None:
+        self.check(Desk(open_application(labels={"model": "yolox-s"}, models="", cache=tmp_path)), "openrek models pull yolox-s")
+
+    @pytest.mark.allows_errors
+    def test_a_file_that_is_another_one(self, open_application: Any, tmp_path: Path) -> None:
+        (tmp_path / "yolox_nano.onnx").write_bytes(b"anything")
+        application = open_application(labels={"model": "yolox-nano"}, models=str(tmp_path), cache=tmp_path / "cache")
+        self.check(Desk(application), "yolox_nano.onnx")
+
+    def check(self, desk: Desk, told: str) -> None:
+        answer = desk.application.raw("StartLabelDetection", {"Video": desk.video, "ClientRequestToken": "token"})
+        assert (answer.status, json.loads(answer.body)["__type"]) == (500, "InternalServerError")
+        assert told in json.loads(answer.body)["Message"]
+        assert desk.jobs() == 0
 
 
 def test_a_job_id_is_64_hexadecimal_digits(application: LocalApplication) -> None:

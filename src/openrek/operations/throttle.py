@@ -28,7 +28,7 @@ class Throttle:
         most, now = max(2.0, 2 * self.per_second), self.clock.now()
         with self._lock:
             left, then = self._buckets.pop(key, (most, now))
-            left = min(most, left + (now - then) / 1000 * self.per_second)
+            left = min(most, left + max(0, now - then) / 1000 * self.per_second)  # a clock may be set back
             admitted = left >= 1
             self._buckets[key] = (left - admitted, now)
             if len(self._buckets) > MOST_KEYS:

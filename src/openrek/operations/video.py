@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from openrek.awsmodel.serialise import Serialised
 from openrek.errors import (
     InvalidPageTokenError,
     JobNotFoundError,
-    ModelNotFoundError,
+    ModelError,
     ObjectNotFoundError,
     ObjectTooLargeError,
     StagingError,
@@ -30,12 +31,14 @@ from openrek.operations.throttle import Throttle
 from openrek.settings import Settings
 from openrek.video import ObjectReference, VideoFacts
 
+log = logging.getLogger(__name__)
+
 INVALID = "Request has invalid parameters"
 NO_JOB = "Could not find JobId"
 
 
 class ChooseModel(Protocol):
-    """Picks the network for a role; raises `ModelNotFoundError`."""
+    """Picks the network for a role; raises `ModelError`."""
 
     def __call__(self, role: str, preferred: str | None) -> ModelFacts | None:
         """The best one that is present, or the one asked for; None for a role without a network."""
@@ -153,13 +156,15 @@ class VideoOperations:
         except ObjectTooLargeError as error:
             raise ServiceError("VideoTooLargeException", error.message) from error
         except StagingError as error:
+            log.error("%s/%s cannot be looked at: %s", reference.bucket, reference.name, error.message)
             raise ServiceError("InternalServerError", error.message, status=500) from error
         return stored
 
     def _models(self, feature: Feature, params: Params, settings: Mapping[str, Any]) -> dict[str, ModelFacts]:
         try:
             chosen = {demand.role: self.choose(demand.role, settings.get("model")) for demand in feature.demands(params, settings)}
-        except ModelNotFoundError as error:
+        except ModelError as error:
+            log.error("no job can be started: %s", error.message)
             raise ServiceError("InternalServerError", error.message, status=500) from error
         return {role: model for role, model in chosen.items() if model is not None}
 
@@ -200,5 +205,8 @@ def _reference(video: Params) -> ObjectReference:
 
 def _check_topic(arn: str | None, region: str) -> None:
     """A topic must live in the region of the endpoint, and FIFO topics cannot be told."""
-    if arn is not None and (arn.split(":")[3] != region or arn.endswith(".fifo")):
+    if arn is None:
+        return
+    _, _, _, where, _, *name = arn.split(":")
+    if where != region or len(name) != 1 or arn.endswith(".fifo"):
         raise ServiceError("InvalidParameterException", INVALID)

@@ -105,7 +105,8 @@ def _own_folder(root: Path) -> Path:
         if folder.name.isdigit() and not psutil.pid_exists(int(folder.name)):
             shutil.rmtree(folder, ignore_errors=True)
     own = root / str(os.getpid())
-    own.mkdir(exist_ok=True)
+    shutil.rmtree(own, ignore_errors=True)  # in a container every worker may have the same process id
+    own.mkdir()
     return own
 
 
