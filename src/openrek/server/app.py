@@ -72,13 +72,19 @@ class Application:
     """
 
     def __init__(self, settings: Settings, endpoint: str, clock: Clock | None = None) -> None:
-        clock = clock or SystemClock()
         self._stack = ExitStack()
+        try:
+            self._compose(settings, endpoint, clock or SystemClock())
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _compose(self, settings: Settings, endpoint: str, clock: Clock) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
         self._stack.enter_context(_only_one(settings.data))
         self.database = self._stack.enter_context(Database(settings.database_url, "jobs"))
         self.database.migrate()
-        local = Database(f"sqlite:///{(settings.data / 'localaws.db').absolute()}", "localaws")
+        local = self._stack.enter_context(Database(f"sqlite:///{(settings.data / 'localaws.db').absolute()}", "localaws"))
         local.migrate()
         self.local = self._stack.enter_context(Store(local, clock))
         self.storage = Storage(settings.data, clock, region=settings.region, observer=observe)

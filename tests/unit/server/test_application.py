@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from openrek.clock import ManualClock
 from openrek.errors import SettingsError
@@ -28,6 +29,16 @@ def test_one_server_a_folder(tmp_path: Path) -> None:
     message = r"Another openrek serves from .*data\. Stop it, or name another folder: --data DIR\."
     with Application(settings(tmp_path), "http://localhost:1", ManualClock()), pytest.raises(SettingsError, match=message):
         Application(settings(tmp_path), "http://localhost:1", ManualClock())
+    Application(settings(tmp_path), "http://localhost:1", ManualClock()).close()
+
+
+def test_one_that_cannot_be_opened_leaves_the_folder_to_the_next(tmp_path: Path) -> None:
+    broken = tmp_path / "data" / "localaws.db"
+    broken.parent.mkdir()
+    broken.write_text("no database, and long enough to be looked at" * 10)
+    with pytest.raises(DatabaseError, match="file is not a database"):
+        Application(settings(tmp_path), "http://localhost:1", ManualClock())
+    broken.unlink()
     Application(settings(tmp_path), "http://localhost:1", ManualClock()).close()
 
 
