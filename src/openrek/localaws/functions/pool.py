@@ -69,15 +69,15 @@ class Pool:
             except StaleSandboxError:
                 continue
             finally:
-                self._busy.discard(sandbox)
-                if sandbox.alive:
-                    self._idle.append(sandbox)
+                self._put_back(sandbox)
             if self._stopping and outcome.failed:
                 raise stopping()
             return outcome
 
     def retire(self, function_id: int) -> None:
-        """End the processes of a function that have nothing to do; it is no longer what it was."""
+        """End the processes of a function, which is no longer what it was, as soon as they have nothing to do."""
+        for sandbox in self._busy:
+            sandbox.retired = sandbox.retired or sandbox.function.id == function_id
         self._end([sandbox for sandbox in self._idle if sandbox.function.id == function_id])
 
     def expire(self) -> None:
@@ -118,6 +118,13 @@ class Pool:
             self._busy.discard(sandbox)
             raise
         return sandbox
+
+    def _put_back(self, sandbox: Sandbox) -> None:
+        """A sandbox has nothing to do any more."""
+        self._busy.discard(sandbox)
+        self._idle.append(sandbox)
+        if sandbox.retired or not sandbox.alive:
+            self._end([sandbox])
 
     def _end(self, sandboxes: list[Sandbox]) -> None:
         for sandbox in sandboxes:

@@ -155,12 +155,15 @@ class Sandbox:
         By which the process is known to the runtime API.
     born, idle_since
         On the monotonic clock.
+    retired
+        Whether it gets no further events.
     """
 
     def __init__(self, function: Function, site: Site) -> None:
         self.function = function
         self.secret = secrets.token_urlsafe(24)
         self.born = self.idle_since = time.monotonic()
+        self.retired = False
         self._site = site
         self._journal = Journal(site.store, function)
         self._output = Output(site.store.clock.now)
