@@ -81,6 +81,8 @@ class Column:
 
 LUMA_GRID = (9, 16)
 LUMA_BINS = 32
+THUMBNAIL = (27, 48)
+THUMBNAIL_COLOUR = (9, 16)
 
 SCHEMAS: Mapping[str, Mapping[str, Column]] = {
     "objects": {
@@ -93,6 +95,11 @@ SCHEMAS: Mapping[str, Mapping[str, Column]] = {
         "histogram": Column("float32", (LUMA_BINS,)),
         "grid": Column("uint8", LUMA_GRID, high=255),
     },
+    "thumbnail": {
+        "luma": Column("uint8", THUMBNAIL, high=255),
+        "chroma": Column("uint8", (*THUMBNAIL_COLOUR, 2), high=255),
+        "levels": Column("uint16", (256,), high=65535),
+    },
     "loudness": {
         "rms": Column("float32", low=-200.0, high=40.0),
     },
@@ -103,6 +110,9 @@ objects
     One row a detection: box as ratios of the displayed frame (left, top, width, height), confidence, index of the class.
 luma-statistics
     One row: mean, share of the pixels in each of 32 equal bins, mean of 9 x 16 equal tiles; of BT.709 full-range luma.
+thumbnail
+    One row: full-range luma averaged to 27 x 48, blue and red differences about 128 averaged to 9 x 16, and the share (of 65535) of the
+    pixels that have each level of full-range luma.
 loudness
     One row a channel-averaged block of sound: root mean square in dBFS.
 """

@@ -24,6 +24,14 @@ class LabelSettings(BaseModel):
     model: str | None = Field(None, description="Name of the catalogue's detector; the best one that is present if unset.")
 
 
+class SegmentSettings(BaseModel):
+    """How shots and technical cues are found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    silence: float = Field(-60, ge=-200, le=0, description="Loudness in dBFS under which black frames count as silent.")
+
+
 class LimitSettings(BaseModel):
     """What one account may ask for; 0 is no limit."""
 
@@ -108,6 +116,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     labels: LabelSettings = LabelSettings()
+    segments: SegmentSettings = SegmentSettings()
     limits: LimitSettings = LimitSettings()
     worker: WorkerSettings = WorkerSettings()
     functions: FunctionSettings = FunctionSettings()

@@ -18,7 +18,7 @@ from openrek.engine.tasks import Places, Task, VideoLimits
 from openrek.features.base import Reduction, Row
 from openrek.features.registry import FEATURES
 from openrek.observations import ModelFacts
-from openrek.operations.video import video_metadata
+from openrek.operations.video import metadata
 from openrek.settings import Settings
 from openrek.video import ObjectReference, VideoFacts
 from openrek.vision.library import ModelLibrary
@@ -88,7 +88,11 @@ class Analysis:
 
     def head(self) -> dict[str, Any]:
         """The members of the Get output beside the rows."""
-        return {"JobStatus": "SUCCEEDED", "VideoMetadata": video_metadata(self.facts), **self._feature.describe({}, self.models)}
+        return {
+            "JobStatus": "SUCCEEDED",
+            **metadata(self._feature.noun, self.facts),
+            **self._feature.describe(self.request, self.models),
+        }
 
     def rows(self) -> Iterator[Row]:
         """The rows of the feature's first table, in the order of its reduction, which is by time; as often as one likes."""

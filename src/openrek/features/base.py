@@ -102,9 +102,9 @@ class Feature(Protocol):
         ...
 
     def view(self, request: Params) -> View:
-        """What a Get asks for."""
+        """What a Get asks for; `request` holds the members of its input, and of its Start's where it has none of that name."""
         ...
 
     def describe(self, request: Params, models: Mapping[str, ModelFacts]) -> Row:
-        """Members of the Get output that hold for every page: the model's version, what was asked for."""
+        """Members of the Get output that hold for every page: the model's version, what was asked for; `request` as for `view`."""
         ...

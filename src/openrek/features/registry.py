@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 from openrek.features.base import Feature
 from openrek.features.labels import LabelDetection
+from openrek.features.segments import SegmentDetection
 
 FEATURES: Mapping[str, Feature] = {
     "labels": LabelDetection(),
+    "segments": SegmentDetection(),
 }
 """By the field's word."""
 

@@ -45,6 +45,14 @@ class Frame:
         """Luma, full range, averaged to this size; shape (height, width)."""
         return self._view("luma", pixels.stored_luma, width, height)
 
+    def chroma(self, width: int, height: int) -> NDArray[np.uint8]:
+        """Blue and red differences, full range about 128, averaged to this size; shape (height, width, 2)."""
+        return self._view("chroma", pixels.stored_chroma, width, height)
+
+    def luma_levels(self) -> NDArray[np.int64]:
+        """How many pixels have each of the 256 levels of full-range luma, unscaled; of a large frame every other line is counted."""
+        return pixels.luma_levels(self._picture)
+
     def _view(self, kind: str, make: Callable[[VideoFrame, int, int], NDArray[np.uint8]], width: int, height: int) -> NDArray[np.uint8]:
         view = self._views.get((kind, width, height))
         if view is None:

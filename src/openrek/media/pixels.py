@@ -38,6 +38,8 @@ _YCGCO = 8
 _BT2020 = (0.2627, 0.0593)
 """Shares of red and blue in luma."""
 _SWSCALE_KNOWS = frozenset((0, 1, 2, 4, 5, 6, 7, 9, 10))
+_MANY_PIXELS = 1024 * 1024
+"""Of a picture that is counted line by line."""
 _BT709_BGR = np.array([[0.0722, 0.7152, 0.2126]])
 
 
@@ -70,6 +72,42 @@ def stored_luma(picture: VideoFrame, width: int, height: int) -> Image:
         small: Any = cv2.transform(_averaged(whole, width, height), _BT709_BGR)
         return np.ascontiguousarray(small.reshape(height, width))
     return _full_range(_averaged(planes[0], width, height), _depth(picture), _is_full(picture))
+
+
+def stored_chroma(picture: VideoFrame, width: int, height: int) -> Image:
+    """Blue and red differences, full range about 128, each the mean of what it covers; shape (height, width, 2)."""
+    planes = _planes(picture, height)
+    if planes is None:
+        small: Any = cv2.cvtColor(_averaged(_through_swscale(picture), width, height), cv2.COLOR_BGR2YCrCb)
+        return np.ascontiguousarray(small[:, :, :0:-1])
+    if len(planes) == 1:
+        return np.full((height, width, 2), 128, np.uint8)
+    depth, full = _depth(picture), _is_full(picture)
+    scale = (255 if full else 255 / 224 * 256) / (2**depth - 1 if full else 2**depth)
+    middle = 2 ** (depth - 1)
+    pair = np.stack([_averaged(plane, width, height) for plane in planes[1:]], axis=2).astype(np.float32)
+    chroma: Image = np.clip(np.rint((pair - middle) * scale + 128), 0, 255).astype(np.uint8)
+    return chroma
+
+
+def luma_levels(picture: VideoFrame) -> NDArray[np.int64]:
+    """How many pixels have each of the 256 levels of full-range luma, unscaled; of a large picture every other line is counted."""
+    planes = _planes(picture, picture.height)
+    if planes is None:
+        whole: Any = cv2.transform(_through_swscale(picture), _BT709_BGR)
+        rows, depth, full = whole, 8, True
+    else:
+        rows, depth, full = planes[0], _depth(picture), _is_full(picture)
+    if rows.shape[0] * rows.shape[1] > _MANY_PIXELS:
+        rows = rows[::2]
+    if depth > 8:
+        rows, full = _full_range(rows, depth, full), True
+    counts: Any = cv2.calcHist([rows], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    if full:
+        exact: NDArray[np.int64] = counts
+        return exact
+    levels = _full_range(np.arange(256, dtype=np.uint8)[None], 8, False)[0]
+    return np.bincount(levels, counts, 256).astype(np.int64)
 
 
 def _planes(picture: VideoFrame, height: int) -> list[Plane] | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from openrek.awsmodel.calls import Caller, Operation, Params, ServiceError
 from openrek.awsmodel.serialise import Serialised
+from openrek.awsmodel.services import load_service
 from openrek.errors import (
     InvalidPageTokenError,
     JobNotFoundError,
@@ -29,7 +31,7 @@ from openrek.media.stage import NOT_FOUND, ObjectFacts, ObjectSource, Room
 from openrek.observations import ModelFacts
 from openrek.operations.throttle import Throttle
 from openrek.settings import Settings
-from openrek.video import ObjectReference, VideoFacts
+from openrek.video import AudioFacts, ObjectReference, VideoFacts
 
 log = logging.getLogger(__name__)
 
@@ -122,22 +124,23 @@ class VideoOperations:
             job = self.store.get(caller.account, caller.region, params["JobId"], f"Start{feature.noun}")
         except JobNotFoundError as error:
             raise ServiceError("ResourceNotFoundException", NO_JOB) from error
-        view = feature.view(params)
+        asked = {**job.request, **params}
+        view = feature.view(asked)
         offset = self._offset(job, view, params.get("NextToken"))
         response: Params = {
             "JobStatus": api_status(job.state),
             "JobId": job.id,
             "Video": job.request["Video"],
-            "VideoMetadata": {},
+            **metadata(feature.noun, None),
             feature.member: [],
-            **feature.describe(params, job.models),
+            **feature.describe(asked, job.models),
         }
         if job.job_tag is not None:
             response["JobTag"] = job.job_tag
         if job.state is State.FAILED:
             response["StatusMessage"] = job.status_message
         elif job.state is State.SUCCEEDED and job.video is not None:
-            response["VideoMetadata"] = video_metadata(job.video)
+            response |= metadata(feature.noun, job.video)
             page = self._page(job, view, offset, params.get("MaxResults", BLOCK_ROWS))
             response[feature.member] = Serialised(page.rows)
             if page.next_offset is not None:
@@ -193,6 +196,36 @@ def video_metadata(video: VideoFacts) -> Params:
         "FrameHeight": video.height,
         "FrameWidth": video.width,
         "ColorRange": video.color_range,
+    }
+
+
+def metadata(noun: str, video: VideoFacts | None) -> Params:
+    """`VideoMetadata` as the service model has it for this noun: an object; or a list, with `AudioMetadata` beside it.
+
+    Empty so long as nothing is known of the video.
+    """
+    if not _lists_streams(noun):
+        return {"VideoMetadata": video_metadata(video) if video is not None else {}}
+    return {
+        "VideoMetadata": [video_metadata(video)] if video is not None else [],
+        "AudioMetadata": [_audio_metadata(stream) for stream in video.audio] if video is not None else [],
+    }
+
+
+@cache
+def _lists_streams(noun: str) -> bool:
+    operation = load_service("rekognition").operation(f"Get{noun}")
+    assert operation is not None
+    assert operation.output is not None
+    return operation.output.members["VideoMetadata"].shape.kind == "list"
+
+
+def _audio_metadata(stream: AudioFacts) -> Params:
+    return {
+        "Codec": stream.codec,
+        "DurationMillis": stream.duration_millis,
+        "SampleRate": stream.sample_rate,
+        "NumberOfChannels": stream.channels,
     }
 
 

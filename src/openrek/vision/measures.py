@@ -19,7 +19,7 @@ LOUDEST = 40.0
 """dBFS that nothing real exceeds: floating-point sound may pass full scale, but not a hundredfold."""
 
 
-class _Measure:
+class Measure:
     """An observer that holds nothing."""
 
     at_once = 1
@@ -34,7 +34,7 @@ class _Measure:
         self.close()
 
 
-class LumaStatistics(_Measure):
+class LumaStatistics(Measure):
     """Mean, histogram and tiles of a picture's luma."""
 
     role = "luma-statistics"
@@ -56,7 +56,7 @@ class LumaStatistics(_Measure):
         }
 
 
-class Loudness(_Measure):
+class Loudness(Measure):
     """Root mean square of a block of sound, over all samples of all channels."""
 
     role = "loudness"

@@ -39,6 +39,14 @@ class Picture(Protocol):
         """BT.709 full-range luma, scaled to this size: shape (height, width)."""
         ...
 
+    def chroma(self, width: int, height: int) -> NDArray[np.uint8]:
+        """Blue and red differences, full range about 128, scaled to this size: shape (height, width, 2)."""
+        ...
+
+    def luma_levels(self) -> NDArray[np.int64]:
+        """How many pixels have each of the 256 levels of full-range luma: shape (256,)."""
+        ...
+
 
 Seen_contra = TypeVar("Seen_contra", contravariant=True)
 

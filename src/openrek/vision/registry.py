@@ -14,6 +14,7 @@ from openrek.vision.objects import ObjectDetector
 from openrek.vision.observers import Observer
 from openrek.vision.runtimes import open_session
 from openrek.vision.sessions import Session
+from openrek.vision.thumbnails import Thumbnails
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Kind:
 OBSERVERS: Mapping[str, Kind] = {
     "objects": Kind(ObjectDetector.version, detector=ObjectDetector),
     "luma-statistics": Kind(LumaStatistics.version, measure=LumaStatistics),
+    "thumbnail": Kind(Thumbnails.version, measure=Thumbnails),
     "loudness": Kind(Loudness.version, measure=Loudness),
 }
 

@@ -1,0 +1,50 @@
+"""Logistic regressions whose weights lie beside this module: from evidence to log-odds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Logistic:
+    """Log-odds as a weighted sum of the evidence x, of log(1 + x) and of log(1 + 10 x), where negative x count as 0.
+
+    Attributes
+    ----------
+    weights
+        Shape (3 x evidence,).
+    """
+
+    weights: NDArray[np.float64]
+    bias: float
+
+    def log_odds(self, evidence: Floats) -> NDArray[np.float64]:
+        """Of each row of the evidence, shape (n, k)."""
+        return terms(evidence) @ self.weights + self.bias
+
+
+def terms(evidence: Floats) -> NDArray[np.float64]:
+    """What the weights belong to, shape (n, 3 x k)."""
+    plain = evidence.astype(np.float64)
+    positive = np.maximum(plain, 0)
+    return np.concatenate([plain, np.log1p(positive), np.log1p(10 * positive)], axis=1)
+
+
+def probability(log_odds: float) -> float:
+    """The probability that has these log-odds."""
+    return float(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
+
+
+@cache
+def load(name: str) -> Logistic:
+    """The regression of that name: "cuts" or "transitions"."""
+    stored = json.loads(files("openrek.features").joinpath("shot_weights.json").read_text())[name]
+    return Logistic(np.array(stored["weights"]), stored["bias"])

@@ -1,0 +1,137 @@
+"""Shots: spans of frames between cuts and gradual transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from openrek.features import cut_evidence, gradual_evidence
+from openrek.features.cut_evidence import Views
+from openrek.features.gaps import Gap
+from openrek.features.logistic import load, probability
+from openrek.features.thumbnails import windows
+from openrek.features.transitions import Transition, refine, rough
+from openrek.observations import Observation
+
+USUAL_RATE = 30
+"""Frames a second to which all spans of frames refer; at higher rates they are longer."""
+MARGIN = 40
+"""Frames around a window that its evidence may need."""
+EDGE = 4.0
+"""Log-odds of a cut from or to nothing but black."""
+FADE_SLACK = 6
+"""Frames near black that a fade may seem to lack: they are hardly lit."""
+OVERRULES = 3.0
+"""By how much the log-odds of a cut must exceed those of a transition in whose midst it lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A frame, by its place, that begins another shot than the one before it."""
+
+    place: int
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Places of its first and last frame; how sure it is that it begins and ends there, from 0 to 1."""
+
+    first: int
+    last: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Boundaries:
+    """Where shots begin and end, in order; the frames of a transition belong to no shot."""
+
+    frames: int
+    cuts: tuple[Cut, ...]
+    transitions: tuple[Transition, ...]
+
+    def shots(self) -> list[Shot]:
+        """All shots in order."""
+        # Stop of one shot, start of the next, certainty.
+        breaks = [(cut.place, cut.place, probability(cut.log_odds)) for cut in self.cuts]
+        breaks += [(span.first, span.last + 1, probability(span.log_odds)) for span in self.transitions]
+        breaks = [(0, 0, 1.0), *sorted(breaks), (self.frames, self.frames, 1.0)]
+        return [Shot(a[1], b[0] - 1, min(a[2], b[2])) for a, b in pairwise(breaks) if b[0] > a[1]]
+
+
+def stride_of(rate: Fraction) -> int:
+    """Frames that go for one of the usual rate."""
+    return max(1, round(rate / USUAL_RATE))
+
+
+def boundaries(read: Callable[[], Iterable[Observation]], rate: Fraction, gaps: Sequence[Gap] = ()) -> Boundaries:
+    """Cuts and transitions of a video.
+
+    Parameters
+    ----------
+    read
+        What `thumbnail` saw of every frame, as a stream; read twice.
+    rate
+        Frames a second.
+    gaps
+        Black gaps between shots.
+    """
+    step = max(1.0, float(rate) / USUAL_RATE)
+    stride = stride_of(rate)
+    cut_odds, span_odds = load("cuts"), load("transitions")
+    cuts: list[Cut] = []
+    odds: list[float] = []
+    frames = 0
+    for window in windows(read(), MARGIN * stride):
+        views = Views(window.luma, window.chroma)
+        places = cut_evidence.candidates(views)
+        places = places[(places >= window.core.start) & (places < window.core.stop)]
+        if len(places):
+            found = cut_odds.log_odds(cut_evidence.evidence(views, places, step))
+            cuts += [Cut(window.first + place, odd) for place, odd in zip(places.tolist(), found.tolist(), strict=True) if odd > 0]
+        skip = -window.first % stride
+        sparse = Views(window.luma[skip::stride], window.chroma[skip::stride]) if stride > 1 else views
+        inside = [place for place in range(len(sparse)) if window.core.start <= skip + place * stride < window.core.stop]
+        odds += span_odds.log_odds(gradual_evidence.evidence(sparse)[inside]).tolist()
+        frames = window.first + window.core.stop
+    spans = rough(np.array(odds), stride)
+    spans = refine(spans, read(), stride, [cut.place for cut in cuts]) if spans else []
+    return settled(frames, cuts, spans, gaps)
+
+
+def settled(frames: int, cuts: Sequence[Cut], spans: Sequence[Transition], gaps: Sequence[Gap]) -> Boundaries:
+    """Boundaries without contradictions.
+
+    A cut that lies in a transition is part of it, unless it is far more certain. A black gap is a shot of its own: it begins and ends with
+    a cut, or with the fade that leads to it or from it.
+    """
+    kept: list[Transition] = []
+    for rough_span in spans:
+        span = _up_to_gaps(rough_span, gaps)
+        inside = [cut for cut in cuts if span.first < cut.place <= span.last]
+        if any(cut.log_odds > span.log_odds + OVERRULES for cut in inside) or (kept and span.first <= kept[-1].last):
+            continue
+        if span.first <= span.last:
+            kept.append(span)
+    edges = {gap.first for gap in gaps if gap.begins} | {gap.last + 1 for gap in gaps if gap.ends}
+    cuts = [cut for cut in cuts if cut.place not in edges and not any(gap.first < cut.place <= gap.last for gap in gaps)]
+    cuts += [Cut(edge, EDGE) for edge in edges]
+    cuts = [cut for cut in cuts if not any(span.first <= cut.place <= span.last + 1 for span in kept)]
+    return Boundaries(frames, tuple(sorted(cuts, key=lambda cut: cut.place)), tuple(kept))
+
+
+def _up_to_gaps(span: Transition, gaps: Sequence[Gap]) -> Transition:
+    """A fade begins right after a gap, or ends right before it."""
+    first, last = span.first, span.last
+    for gap in gaps:
+        if abs(gap.first - 1 - last) <= FADE_SLACK:
+            last = gap.first - 1
+        elif gap.first <= first <= gap.last + 1 + FADE_SLACK:
+            first = gap.last + 1
+        elif first < gap.first <= last:
+            last = gap.first - 1
+    return replace(span, first=first, last=last)
