@@ -60,8 +60,7 @@ def orphans(site: Site) -> set[int]:
     return (begun | kept) - shown
 
 
-@pytest.mark.short
-@pytest.mark.parametrize("position", ["inside", "after"])
+@pytest.mark.parametrize("position", [pytest.param("inside", marks=pytest.mark.short), "after"])
 def test_sweeping(site, clip, intact, report, position):
     """A worker dies over the rows of a job, and the server over removing them: the next one removes what is left, and nothing else."""
     plan = site.arm("block", "after", "worker", nth=8)

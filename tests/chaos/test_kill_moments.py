@@ -22,7 +22,7 @@ from openrek.jobs.schema import jobs
 
 SEED = int(os.environ.get("OPENREK_CHAOS_SEED", secrets.randbelow(10**6)))
 MOMENTS = 50
-SHORT = 8
+SHORT = 5
 TITLE = f"kill -9 at random moments, OPENREK_CHAOS_SEED={SEED}"
 VICTIMS = ("server", "worker", "child", "server and worker", "everything")
 

@@ -13,7 +13,7 @@ from chaos_site import REQUEST, Site
 from chaos_watch import resident
 
 TITLE = "memory over a long video at 25 frames/s"
-LONG, SHORT = 2 * 3600, 10 * 60
+LONG, SHORT = 2 * 3600, 5 * 60
 GROWTH = 40
 """Megabytes by which the worker, or a child, may grow after the first tenth of a video."""
 

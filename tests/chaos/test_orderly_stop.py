@@ -30,8 +30,7 @@ def observed(site: Site) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
-@pytest.mark.short
-@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("asked", [pytest.param(signal.SIGTERM, marks=pytest.mark.short), signal.SIGINT])
 def test_jobs_are_given_back_and_go_on(site, clip, report, asked):
     job = site.begin(site.upload(clip), **REQUEST)
     site.wait("finished chunk", lambda: site.job(job)["chunks_done"] >= 1)

@@ -16,7 +16,7 @@ LIBRARIES = ("libavcodec", "libavformat", "/cv2/", "libopenvino", "libonnxruntim
 TITLE = "what the processes have loaded"
 
 
-@pytest.fixture(params=[True, False], ids=["looked into", "openrek serve"])
+@pytest.fixture(params=[pytest.param(True, marks=pytest.mark.short, id="looked into"), pytest.param(False, id="openrek serve")])
 def site(request, tmp_path) -> Iterator[Site]:
     with Site(tmp_path / "site", victims=request.param) as site:
         site.start()
@@ -49,7 +49,6 @@ def look(site: Site) -> None:
             assert "openrek.jobs.store" in modules(site, "server")
 
 
-@pytest.mark.short
 def test_heavy_libraries_are_loaded_by_children_alone(site, clip, report):
     look(site)
     site.prepare()
