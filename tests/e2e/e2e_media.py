@@ -46,11 +46,11 @@ def fitted(picture: Picture, width: int = WIDTH, height: int = HEIGHT) -> Pictur
     return frame
 
 
-def slides(path: Path, pictures: Sequence[Picture], frames: int = 48, rate: Fraction = FILM) -> Path:
-    """A video in which each picture is shown for so many frames."""
+def slides(path: Path, pictures: Sequence[Picture], frames: int = 48, rate: Fraction = FILM, coding: str = "keyint=24") -> Path:
+    """A video in which each picture is shown for so many frames; a file named `.h264` has no times at all."""
     height, width = pictures[0].shape[:2]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate, options={"preset": "ultrafast", "crf": "18", "x264-params": "keyint=24"})
+        stream = container.add_stream("libx264", rate, options={"preset": "ultrafast", "crf": "18", "x264-params": coding})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(frames * len(pictures)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pictures[number // frames]), "rgb24")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e_media import cat, cup, fitted, slides
 
 from real_server import Server
 
@@ -99,6 +103,29 @@ def test_a_video(name: str, batch: Batch, server: Server) -> None:
     assert metadata.keys() == {"Codec", "DurationMillis", "Format", "FrameRate", "FrameHeight", "FrameWidth", "ColorRange"}
     assert {name: metadata[name] for name in GOOD[name]} == GOOD[name]
     assert all(0 <= row["Timestamp"] < metadata["DurationMillis"] for row in page["Labels"])
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "rate", "coding", "shown_at"),
+    [
+        ("open-gop.mp4", 160, Fraction(24), "open-gop=1:keyint=12:bframes=3:b-pyramid=normal", lambda n: n * 1000 // 24),
+        ("one-keyframe-in-ten-minutes.mp4", 30, Fraction(1, 10), "keyint=infinite:scenecut=0:bframes=2", lambda n: n * 10_000),
+        ("no-times.h264", 60, Fraction(25), "keyint=25:bframes=2", lambda n: n * 40),
+    ],
+)
+def test_labels_are_where_they_are_seen(
+    name: str, frames: int, rate: Fraction, coding: str, shown_at: Callable[[int], int], shared: Path, server: Server, tmp_path: Path
+) -> None:
+    path = slides(tmp_path / name, [fitted(cat()), fitted(cup())], frames, rate, coding)
+    page = server.wait(server.start(server.put("odd", name, path)))
+    assert page["JobStatus"] == "SUCCEEDED", page["StatusMessage"]
+    assert page["VideoMetadata"]["DurationMillis"] == floor(2 * frames * 1000 / rate)
+    sampled = sorted({floor(Fraction(k, 2) * rate) for k in range(ceil(2 * frames / rate * 2))})
+    found = {label: {row["Timestamp"] for row in page["Labels"] if row["Label"]["Name"] == label} for label in ("Cat", "Cup")}
+    assert found == {
+        "Cat": {shown_at(number) for number in sampled if number < frames},
+        "Cup": {shown_at(number) for number in sampled if number >= frames},
+    }
 
 
 def test_people_stay_people_in_a_file_that_is_cut_off(batch: Batch, server: Server) -> None:

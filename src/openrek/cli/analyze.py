@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -84,8 +83,10 @@ def _check_copy(path: Path, video: Path) -> None:
 
 
 def _dump(head: dict[str, Any], rows: Iterator[dict[str, Any]]) -> None:
-    """Print one JSON document, row by row, however many there are."""
-    sys.stdout.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "Labels": [')
+    """Print one JSON document, row by row, however many there are; numbers are those of the wire."""
+    from openrek.awsmodel.serialise import serialise_json_element
+
+    sys.stdout.write(serialise_json_element("rekognition", "GetLabelDetectionResponse", head).decode()[:-1] + ',"Labels":[')
     for number, row in enumerate(rows):
-        sys.stdout.write((",\n" if number else "\n") + json.dumps(row, ensure_ascii=False))
+        sys.stdout.write((",\n" if number else "\n") + serialise_json_element("rekognition", "LabelDetection", row).decode())
     sys.stdout.write("\n]}\n")
