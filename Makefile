@@ -7,7 +7,7 @@ OPENREK_MODELS ?= $(wildcard ../shared/models)
 export OPENREK_MODELS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test clients chaos chaos-short lint types check clean
+.PHONY: help install demo demo-lambda test clients chaos chaos-short lint types check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,17 +17,20 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(STAMPS)/demo: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,lambda]'
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test,postgres]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,lambda,test,postgres]'
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo
 
 install: $(STAMPS)/test ## Set up .venv with everything that development needs
 
 demo: $(STAMPS)/demo ## Analyse a video through boto3, from upload to paged labels (VIDEO=my.mp4 for your own)
 	$(BIN)/openrek demo $(if $(VIDEO),"$(VIDEO)")
+
+demo-lambda: $(STAMPS)/demo ## The same by functions: an upload starts one, the completion another (VIDEO=my.mp4 for your own)
+	$(BIN)/openrek demo-lambda $(if $(VIDEO),"$(VIDEO)")
 
 test: $(STAMPS)/test ## Unit and contract tests and one end-to-end flow
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from openrek import __version__
-from openrek.cli import analyze, demo, doctor, jobs, models, serve
+from openrek.cli import analyze, demo, demo_lambda, doctor, functions, jobs, models, serve
 from openrek.cli.failures import told
 from openrek.cli.output import complain
 
@@ -23,9 +23,11 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("analyze")(analyze.analyze)
 app.command("demo")(demo.demo)
+app.command("demo-lambda")(demo_lambda.demo_lambda)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(functions.app, name="functions")
 
 
 @app.callback(invoke_without_command=True)

@@ -26,7 +26,7 @@ from openrek.vision.catalogue import catalogue
 MOST_WAIT = 3600
 
 
-_NOT_FOR_THE_DEMO = ("OPENREK_DATABASE", "OPENREK_S3__", "OPENREK_SNS__")
+_NOT_FOR_THE_DEMO = ("OPENREK_DATABASE", "OPENREK_FUNCTIONS__", "OPENREK_S3__", "OPENREK_SNS__")
 """Settings of services that the demo brings along."""
 
 
@@ -46,7 +46,7 @@ def demo(
     With boto3: create a bucket, a topic and a queue, upload, StartLabelDetection, wait for the message, page GetLabelDetection.
     Prints the labels; writes the raw pages as JSON and a contact sheet with boxes as PNG.
     """
-    boto3 = _boto3()
+    boto3 = demo_boto3()
     output.mkdir(parents=True, exist_ok=True)
     if video is None:
         from openrek.cli.reel import make_reel
@@ -54,7 +54,7 @@ def demo(
         video = output / "reel.mp4"
         with err.status("making a reel from the photographs of scikit-image"):
             make_reel(video)
-    with tempfile.TemporaryDirectory(prefix="openrek-demo-") as data, _server(Path(data), output / "server.log") as endpoint:
+    with tempfile.TemporaryDirectory(prefix="openrek-demo-") as data, demo_server(Path(data), output / "server.log") as endpoint:
         settings = Settings(data=Path(data), database=None)
         session = boto3.Session(settings.access_key_id, settings.secret_access_key, region_name=settings.region)
         clients = {name: session.client(name, endpoint_url=endpoint) for name in ("s3", "sns", "sqs", "rekognition")}
@@ -135,7 +135,7 @@ def _chunks(settings: Settings, job_id: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _server(data: Path, log: Path) -> Iterator[str]:
+def demo_server(data: Path, log: Path) -> Iterator[str]:
     """A server of its own on a free port; its address."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_THE_DEMO)}
     with (
@@ -158,7 +158,14 @@ def _server(data: Path, log: Path) -> Iterator[str]:
             process.terminate()
 
 
-def _boto3() -> Any:
+def demo_boto3() -> Any:
+    """boto3, if what the demos need is there.
+
+    Raises
+    ------
+    DemoError
+        It is not.
+    """
     try:
         import boto3
         import skimage  # noqa: F401 - the reel needs it

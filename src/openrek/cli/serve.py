@@ -18,7 +18,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     data: Data = None,
 ) -> None:
-    """Serve Rekognition Video, S3, SNS, SQS, IAM and STS on one port until Ctrl-C.
+    """Serve Rekognition Video, S3, SNS, SQS, Lambda, Logs, IAM and STS on one port until Ctrl-C.
 
     Prints the lines to export; with them, programs for AWS work unmodified.
     """
