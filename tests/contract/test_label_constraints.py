@@ -154,8 +154,8 @@ def test_values_of_the_wrong_type_and_what_is_no_json(operation: str, body: Any,
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
-        ("GetSegmentDetection", "The operation GetSegmentDetection is not available here"),
-        ("CompareFaces", "The operation CompareFaces is not available here"),
+        ("CreateProject", "The operation CreateProject is not available here"),
+        ("StartStreamProcessor", "The operation StartStreamProcessor is not available here"),
         ("StartLabelDetektion", "Unknown operation: RekognitionService.StartLabelDetektion"),
         ("", None),
         ("a.b", None),

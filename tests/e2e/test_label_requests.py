@@ -177,11 +177,34 @@ def test_boxes_of_turned_videos_are_those_of_the_frame_as_shown(degrees: int, cl
         assert turned_box == pytest.approx(box, abs=0.02)
 
 
-def test_the_wire_of_a_real_server(server: Server) -> None:
-    for body, status, name in ((b'{"JobId": "a b"}', 400, "ValidationException"), (b"{", 400, "SerializationException")):
-        found, headers, content = server.raw("GetLabelDetection", body)
-        assert (found, headers["x-amzn-errortype"], json.loads(content)["Logref"]) == (status, name, headers["x-amzn-requestid"])
-    found, headers, _ = server.raw("GetLabelDetection", b" " * (17 * 1024 * 1024))
-    assert (found, headers["x-amzn-errortype"]) == (413, "RequestEntityTooLargeException")
-    found, headers, _ = server.raw("GetSegmentDetection", b"{}")
-    assert (found, headers["x-amzn-errortype"]) == (400, "UnknownOperationException")
+@pytest.mark.parametrize(
+    ("operation", "body", "status", "name", "message"),
+    [
+        (
+            "GetLabelDetection", b'{"JobId": "a b"}', 400, "ValidationException",
+            "1 validation error detected: Value 'a b' at 'jobId' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: ^[a-zA-Z0-9-_]+$",
+        ),
+        (
+            "GetLabelDetection", b'{"JobId": "ab", "MaxResults": 0}', 400, "ValidationException",
+            "1 validation error detected: Value '0' at 'maxResults' failed to satisfy constraint: "
+            "Member must have value greater than or equal to 1",
+        ),
+        ("GetLabelDetection", b'{"JobId": "ab", "MaxResults": 1001}', 400, "ResourceNotFoundException", "Could not find JobId"),
+        (
+            "GetLabelDetection", b"{", 400, "SerializationException",
+            "Could not parse the request body into JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
+        ("GetLabelDetection", b'{"JobId": 7}', 400, "SerializationException", "NUMBER_VALUE can not be converted to a String"),
+        (
+            "GetLabelDetection", b" " * (16 * 1024 * 1024 + 1), 413, "RequestEntityTooLargeException",
+            "The request is larger than 16777216 bytes",
+        ),
+        ("CreateProject", b"{}", 400, "UnknownOperationException", "The operation CreateProject is not available here"),
+        ("GetLabelDetektion", b"{}", 400, "UnknownOperationException", "Unknown operation: RekognitionService.GetLabelDetektion"),
+    ],
+)  # fmt: skip
+def test_what_a_real_server_refuses(operation: str, body: bytes, status: int, name: str, message: str, server: Server) -> None:
+    found, headers, content = server.raw(operation, body)
+    assert (found, headers["x-amzn-errortype"], headers["content-type"]) == (status, name, "application/x-amz-json-1.1")
+    assert json.loads(content) == {"__type": name, "Code": name, "Logref": headers["x-amzn-requestid"], "Message": message}
