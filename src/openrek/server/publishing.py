@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,20 +32,30 @@ class EmbeddedTopics:
 
 @dataclass(frozen=True, slots=True)
 class RemoteTopics:
-    """Publishes through an SNS client; a crash at the wrong moment publishes the same message twice."""
+    """Publishes through SNS clients; a crash at the wrong moment publishes the same message twice.
 
-    sns: Any
+    Attributes
+    ----------
+    connect
+        A client for a region: a topic is known in its own region only.
+    """
+
+    connect: Callable[[str], Any]
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def publish(self, publication: Publication) -> None:
         """Hand the message to SNS."""
-        self.sns.publish(TopicArn=publication.topic_arn, Message=publication.message)
+        region = publication.region
+        if region not in self._clients:
+            self._clients[region] = self.connect(region)
+        self._clients[region].publish(TopicArn=publication.topic_arn, Message=publication.message)
 
 
 def publisher(settings: Settings, topics: Topics) -> Publisher:
     """The publisher that the settings name."""
     if settings.sns.endpoint is None:
         return EmbeddedTopics(topics)
-    return RemoteTopics(client("sns", settings.sns, settings))
+    return RemoteTopics(lambda region: client("sns", settings.sns, settings, region))
 
 
 @dataclass

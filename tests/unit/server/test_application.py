@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import mock_aws
 from sqlalchemy.exc import DatabaseError
 
 from openrek.clock import ManualClock
 from openrek.errors import SettingsError
+from openrek.jobs.outbox import Publication
 from openrek.server import app, publishing
 from openrek.server.app import Application
 from openrek.server.clients import client
@@ -129,6 +132,20 @@ def test_the_relay_runs_when_a_job_has_ended(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_relay_runs_now_and_then_whatever_happened_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "IDLE", 0.01)
     relayed(Relay(breaks=True), lambda loop: None, 4)
+
+
+def test_a_topic_elsewhere_is_told_in_its_own_region(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, sns=ServiceSettings(endpoint="aws", region="us-east-1", access_key_id="AKID", secret_access_key="secret"))
+    with mock_aws():
+        told = publishing.publisher(chosen, None)  # type: ignore[arg-type]
+        for region in ("eu-west-1", "us-east-1", "eu-west-1"):
+            sns, sqs = (boto3.client(name, region, aws_access_key_id="AKID", aws_secret_access_key="secret") for name in ("sns", "sqs"))
+            topic, queue = sns.create_topic(Name="topic")["TopicArn"], sqs.create_queue(QueueName="queue")["QueueUrl"]
+            arn = f"arn:aws:sqs:{region}:123456789012:queue"
+            sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+            told.publish(Publication("id", "123456789012", region, topic, "arn:aws:iam::123456789012:role/role", '{"JobId":"ab"}'))
+            [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
+            assert message["Body"] == '{"JobId":"ab"}'
 
 
 @pytest.mark.parametrize(
