@@ -100,6 +100,11 @@ SCHEMAS: Mapping[str, Mapping[str, Column]] = {
         "chroma": Column("uint8", (*THUMBNAIL_COLOUR, 2), high=255),
         "levels": Column("uint16", (256,), high=65535),
     },
+    "text-layout": {
+        "boxes": Column("float32", (4,)),
+        "glyphs": Column("int16", high=32767),
+        "regularity": Column("float32"),
+    },
     "loudness": {
         "rms": Column("float32", low=-200.0, high=40.0),
     },
@@ -113,6 +118,9 @@ luma-statistics
 thumbnail
     One row: full-range luma averaged to 27 x 48, blue and red differences about 128 averaged to 9 x 16, and the share (of 65535) of the
     pixels that have each level of full-range luma.
+text-layout
+    One row a line that looks like print, whatever it says: its box as of objects, how many marks it consists of, how alike they are in
+    height and how well they stand on one line.
 loudness
     One row a channel-averaged block of sound: root mean square in dBFS.
 """

@@ -13,6 +13,8 @@ from openrek.features.color_bars import likeness
 from openrek.observations import Observation
 
 _FEW = 4096
+_ALIKE = 8
+"""Levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class FrameFacts:
         Mean change of levels since the frame before; 0 for the first.
     level, contrast
         Mean and standard deviation of the levels.
+    plain
+        Share of the thumbnail that is as light as most of it.
     bars
         How much it looks like colour bars, 0 to 1.
     """
@@ -42,6 +46,7 @@ class FrameFacts:
     change: NDArray[np.float32]
     level: NDArray[np.float32]
     contrast: NDArray[np.float32]
+    plain: NDArray[np.float32]
     bars: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -65,13 +70,14 @@ def gather(seen: Iterable[Observation], rule: BlackRule) -> FrameFacts:
         levels = luma.astype(np.int16)
         change = float(np.abs(levels - before).mean()) if before is not None else 0.0
         bars = likeness(luma, moment["chroma"][0])
-        rows.append((rule.is_black(moment["levels"][0]), is_empty(luma), change, luma.mean(), luma.std(), bars))
+        plain = float((np.abs(levels - np.median(levels)) <= _ALIKE).mean())
+        rows.append((rule.is_black(moment["levels"][0]), is_empty(luma), change, luma.mean(), luma.std(), plain, bars))
         moments.append((moment.pts, moment.frame))
         before = levels
         if len(rows) == _FEW:
             parts.append(np.array(rows, np.float64))
             rows = []
-    table = np.concatenate([*parts, np.array(rows, np.float64).reshape(-1, 6)])
+    table = np.concatenate([*parts, np.array(rows, np.float64).reshape(-1, 7)])
     when = np.array(moments, np.int64).reshape(-1, 2)
     return FrameFacts(
         when[:, 0],
@@ -82,4 +88,5 @@ def gather(seen: Iterable[Observation], rule: BlackRule) -> FrameFacts:
         table[:, 3].astype(np.float32),
         table[:, 4].astype(np.float32),
         table[:, 5].astype(np.float32),
+        table[:, 6].astype(np.float32),
     )

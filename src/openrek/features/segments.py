@@ -18,6 +18,7 @@ from openrek.features.cues import cues
 from openrek.features.frame_facts import FrameFacts, gather
 from openrek.features.gaps import gaps
 from openrek.features.shots import Boundaries, boundaries, stride_of
+from openrek.features.text_lines import TEXT_LAYOUT, pages
 from openrek.observations import EVERY_FRAME, Demand, ModelFacts
 from openrek.timecode import milliseconds, smpte
 from openrek.video import VideoFacts
@@ -51,8 +52,9 @@ class SegmentDetection:
             raise InvalidRequestError("Request has invalid parameters")
 
     def demands(self, request: Params, settings: Mapping[str, Any]) -> tuple[Demand, ...]:
-        """Every frame in small, and sound."""
-        return THUMBNAIL, LOUDNESS
+        """Every frame in small, and sound; for technical cues print as well."""
+        wanted = (THUMBNAIL, LOUDNESS)
+        return wanted if request.get("SegmentTypes") == ["SHOT"] else (*wanted, TEXT_LAYOUT)
 
     def reduce(self, reduction: Reduction) -> Iterator[tuple[str, Row]]:
         """A row for every segment that its filter admits."""
@@ -65,7 +67,7 @@ class SegmentDetection:
         found = boundaries(lambda: reduction.observed(THUMBNAIL), video.frame_rate, gaps(facts, loud, stride_of(video.frame_rate)))
         for kind in types:
             least = _least(reduction.request, kind)
-            rows = self._shots(found) if kind == "SHOT" else self._cues(facts, loud)
+            rows = self._shots(found) if kind == "SHOT" else self._cues(reduction, facts, loud, found)
             for first, last, confidence, described in rows:
                 if float(np.float32(confidence)) >= least:
                     yield "SEGMENTS", {"Type": kind, **_span(video, facts, first, last), **described}
@@ -83,8 +85,9 @@ class SegmentDetection:
             confidence = 100 * shot.confidence
             yield shot.first, shot.last, confidence, {"ShotSegment": {"Index": index, "Confidence": confidence}}
 
-    def _cues(self, facts: FrameFacts, loud: Bools) -> Iterator[tuple[int, int, float, Row]]:
-        for cue in cues(facts, loud):
+    def _cues(self, reduction: Reduction, facts: FrameFacts, loud: Bools, found: Boundaries) -> Iterator[tuple[int, int, float, Row]]:
+        printed = pages(reduction.observed(TEXT_LAYOUT), facts.pts)
+        for cue in cues(facts, loud, found, printed, reduction.video.frame_rate):
             confidence = 100 * cue.confidence
             yield cue.first, cue.last, confidence, {"TechnicalCueSegment": {"Type": cue.kind, "Confidence": confidence}}
 

@@ -14,6 +14,7 @@ from openrek.vision.objects import ObjectDetector
 from openrek.vision.observers import Observer
 from openrek.vision.runtimes import open_session
 from openrek.vision.sessions import Session
+from openrek.vision.text_layout import TextLayout
 from openrek.vision.thumbnails import Thumbnails
 
 
@@ -40,6 +41,7 @@ OBSERVERS: Mapping[str, Kind] = {
     "objects": Kind(ObjectDetector.version, detector=ObjectDetector),
     "luma-statistics": Kind(LumaStatistics.version, measure=LumaStatistics),
     "thumbnail": Kind(Thumbnails.version, measure=Thumbnails),
+    "text-layout": Kind(TextLayout.version, measure=TextLayout),
     "loudness": Kind(Loudness.version, measure=Loudness),
 }
 
