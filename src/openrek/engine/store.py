@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +68,13 @@ class ObservationStore:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
 
-    def sweep(self, most_bytes: int, keep: Collection[str] = ()) -> int:
+    def sweep(self, most_bytes: int, in_use: Callable[[str], bool] = lambda identity: False) -> int:
         """Remove the videos that were used longest ago until `most_bytes` are left.
 
         Parameters
         ----------
-        keep
-            Identities that are in use now.
+        in_use
+            Whether an identity is needed now. It is asked at the last moment: to look through a large store takes a while.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class ObservationStore:
         for _, size, folder in sorted(videos):
             if total - freed <= most_bytes:
                 break
-            if folder.name not in keep:
+            if not in_use(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
                 freed += size
         return freed

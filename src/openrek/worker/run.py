@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 IDLE = 1.0
 """Seconds after which a worker looks for jobs even if nobody told it of one."""
+TIDY_EVERY = 60.0
+"""Seconds between two looks at how much room observations take."""
 
 Resources = Callable[[Job, Sequence[str]], Mapping[str, Any]]
 """Gives a job's reduction what it needs from above, by name."""
@@ -119,8 +121,9 @@ class Worker:
     def run(self) -> None:
         """Work until `stop` is called; then give back what is not finished."""
         slots = threading.Semaphore(self.width)
-        heart = threading.Thread(target=self._beat, name="heartbeat")
-        heart.start()
+        beside = [threading.Thread(target=self._beat, name="heartbeat"), threading.Thread(target=self._tidy, name="tidying")]
+        for thread in beside:
+            thread.start()
         try:
             with ThreadPoolExecutor(self.width, thread_name_prefix="pass") as threads:
                 while not self._stopping.is_set():
@@ -134,7 +137,8 @@ class Worker:
                         self._wake.clear()
         finally:
             self._stopping.set()
-            heart.join()
+            for thread in beside:
+                thread.join()
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -153,7 +157,7 @@ class Worker:
             return []
 
     def _beat(self) -> None:
-        """Renew the leases of all passes, learn which are lost, and keep the disk from filling up."""
+        """Renew the leases of all passes, and learn which are lost."""
         while not self._stopping.wait(self.lease_seconds / 4):
             with self._lock:
                 running = list(self._passes)
@@ -163,10 +167,18 @@ class Worker:
                     each.lost |= {claim.job.id for claim in each.held} - still
             except Exception:
                 log.exception("could not renew the leases")
+
+    def _tidy(self) -> None:
+        """Keep the disk from filling up. No heartbeat waits for it: to look through a large store takes a while."""
+        while not self._stopping.wait(TIDY_EVERY):
             try:
-                self.observations.sweep(self.observations_bytes, {each.identity for each in running if each.identity})
+                self.observations.sweep(self.observations_bytes, self._is_in_use)
             except OSError:
                 log.exception("could not make room for observations")
+
+    def _is_in_use(self, identity: str) -> bool:
+        with self._lock:
+            return any(each.identity == identity for each in self._passes)
 
     def _run(self, claims: list[Claim], done: Callable[[], None]) -> None:
         running = Pass(claims, self._stopping)

@@ -46,6 +46,7 @@ from openrek.observations import Demand, Sampling
 from openrek.settings import LimitSettings
 from openrek.video import ObjectReference
 from openrek.vision.registry import VERSIONS
+from openrek.worker import run
 from openrek.worker.rows import Rows
 from openrek.worker.run import Worker
 from openrek.worker.staged import StagedVideos
@@ -395,6 +396,61 @@ class TestTrouble:
         job = bench.start()
         threading.Timer(0.05, bench.worker.wake).start()
         bench.run()
+        assert bench.get(job).state is State.SUCCEEDED
+
+
+class TestRoom:
+    def test_observations_of_others_go_when_there_is_no_room(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(run, "TIDY_EVERY", 0.01)
+        old = bench.observations.root / "ab" / ("ab" * 32)
+        old.mkdir(parents=True)
+        (old / "index").write_bytes(bytes(1000))
+
+        def wait(bench: Bench, task: Task, alive: Alive) -> None:
+            if len(bench.chunk_tasks) == 2:
+                swept.wait(30)
+
+        swept = threading.Event()
+        sweep = bench.observations.sweep
+
+        def watched(most_bytes: int, in_use: Callable[[str], bool]) -> int:
+            freed = sweep(0, in_use)
+            if len(bench.chunk_tasks) == 2:
+                swept.set()
+            return freed
+
+        monkeypatch.setattr(bench.observations.__class__, "sweep", lambda self, most_bytes, in_use: watched(most_bytes, in_use))
+        bench.faults.append(wait)
+        job = bench.start()
+        bench.run()
+        assert swept.is_set()
+        assert not old.exists()
+        assert (bench.get(job).state, bench.get(job).attempt, len(bench.rows(job))) == (State.SUCCEEDED, 1, 20)
+
+    def test_leases_are_renewed_while_it_takes_long_to_tidy(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(run, "TIDY_EVERY", 0.001)
+        tidying, renewed, over = threading.Event(), threading.Event(), threading.Event()
+        heartbeat = bench.claims.heartbeat
+
+        def slow(*_: Any) -> int:
+            tidying.set()
+            over.wait(60)
+            return 0
+
+        def beat(claims: Any) -> Any:
+            if tidying.is_set():
+                renewed.set()
+            return heartbeat(claims)
+
+        def wait(bench: Bench, task: Task, alive: Alive) -> None:
+            assert renewed.wait(30)
+            over.set()
+
+        monkeypatch.setattr(bench.observations.__class__, "sweep", slow)
+        monkeypatch.setattr(bench.claims, "heartbeat", beat)
+        bench.faults.append(wait)
+        job = bench.start()
+        bench.run(bench.new_worker(lease_seconds=0.05))
         assert bench.get(job).state is State.SUCCEEDED
 
 
