@@ -49,10 +49,10 @@ clients: $(STAMPS)/test $(STAMPS)/awscli tests/clients/js/node_modules ## Unmodi
 	$(BIN)/python -m pytest tests/clients --verbose $(PYTEST_ARGS)
 
 chaos: $(STAMPS)/test ## kill -9 at every step and at 50 moments, a million rows, two hours of video (about an hour)
-	$(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/chaos --timeout 1200 $(PYTEST_ARGS)
 
 chaos-short: $(STAMPS)/test ## A sample of every kind of chaos (under ten minutes)
-	$(BIN)/python -m pytest tests/chaos -m short $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/chaos -m short --timeout 1200 $(PYTEST_ARGS)
 
 lint: $(STAMPS)/test ## Style
 	$(BIN)/ruff check .

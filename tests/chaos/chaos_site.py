@@ -37,7 +37,7 @@ VICTIM = Path(__file__).with_name("victim.py")
 BUCKET, ROLE = "videos", "arn:aws:iam::000000000000:role/role"
 REQUEST = {"MinConfidence": 20.0}
 """Of label detection, so that the clip has rows enough for many blocks."""
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds after which a wait is given up: a safety net, no measure."""
 Listings = Mapping[tuple[str, ...], list[Any]]
 """Rows as Get pages them, by the parameters that choose table and order."""
@@ -201,6 +201,11 @@ class Site:
             try:
                 return call()
             except (EndpointConnectionError, HTTPClientError):
+                return None
+            except (
+                json.JSONDecodeError
+            ):  # botocore takes an answer for whole whose head came before the server died, and whose body did not
+                self.wait("end of the server", lambda: self.process is None or self.process.poll() is not None)
                 return None
 
         return self.wait("an answer", attempt, every=0.05)
