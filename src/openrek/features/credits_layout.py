@@ -22,6 +22,8 @@ OPENING = Fraction(900)
 SLATE = (1, 90)
 LOGO = (1, 20)
 """Seconds that they last."""
+CREDITS = Fraction(5, 2)
+"""Seconds that they last at least."""
 EARLY, LATE = 0.45, 0.5
 """Share of the programme before which its opening lies, and after which its end."""
 
@@ -48,8 +50,9 @@ def judge(parts: Sequence[Scene], frames: int, rate: Fraction) -> Iterator[tuple
     together = zip(parts, verdicts, strict=True)
     for kind, group in groupby(_joined(together), key=lambda item: item[1]):
         members = list(group)
-        if kind[0]:
-            spans = [scene for scene, _, _ in members]
+        spans = [scene for scene, _, _ in members]
+        seconds = sum(scene.frames for scene in spans) / rate
+        if kind[0] and not (kind[0] in ("OpeningCredits", "EndCredits") and seconds < CREDITS):
             weights = np.array([scene.frames for scene in spans], float)
             confidence = float(np.average([odds for _, _, odds in members], weights=weights))
             yield kind[0], Run(spans[0].first, spans[-1].last), min(MOST, confidence + 0.05 * (len(members) > 1))
@@ -94,9 +97,11 @@ def _logo(scene: Scene, place: _Place) -> float:
     """A short picture by itself between black, plain, with a name at most, before anything is shown."""
     if not (place.untold and place.start < OPENING and LOGO[0] <= place.seconds <= LOGO[1]):
         return 0.0
-    if scene.plain < 0.45 or scene.lines > 3 or scene.rolling or not _is_alone(scene):
+    if place.share > EARLY or scene.lines > 3 or scene.rolling or not _is_alone(scene):
         return 0.0
-    return 0.7 + 0.1 * (scene.centred > 0.4) + 0.05 * (scene.plain > 0.6) - 0.1 * (scene.before == "edge")
+    if scene.plain < 0.45 or (scene.plain < 0.6 and scene.centred < 0.4):
+        return 0.0
+    return 0.65 + 0.15 * (scene.centred > 0.4) + 0.05 * (scene.plain > 0.6) - 0.1 * (scene.before == "edge")
 
 
 def _is_alone(scene: Scene) -> bool:
@@ -111,7 +116,7 @@ def _end_credits(scene: Scene, place: _Place) -> float:
         return 0.75 + 0.1 * scene.rolling + 0.1 * scene.dark
     if scene.dark and scene.printed > 0.6 and scene.centred > 0.3 and place.share > 0.6:
         return 0.6 + 0.1 * (scene.lines >= 2) + 0.1 * scene.still
-    if scene.centred > 0.5 and scene.lines >= 2 and place.share > 0.7:
+    if scene.centred > 0.5 and scene.lines >= 2 and place.share > 0.7 and not scene.still:
         return 0.55
     return 0.0
 
@@ -122,7 +127,8 @@ def _opening_credits(scene: Scene, place: _Place) -> float:
         return 0.0
     if scene.rolling > 0.3:
         return 0.6
-    if scene.centred < 0.35:
+    # Print in a picture that stands still may be part of it.
+    if scene.centred < 0.35 or (scene.still and not scene.dark):
         return 0.0
     alone = place.untold and _is_alone(scene) and place.seconds <= LOGO[1]
     return 0.5 + 0.25 * scene.centred + 0.1 * (scene.before == "black") + 0.05 * scene.dark - 0.25 * alone
