@@ -155,6 +155,7 @@ class Application:
             group.create_task(self.supervisor.run())
             group.create_task(self.relay.run())
             group.create_task(self.functions.run())
+            group.create_task(self.topics.poster.run())
             group.create_task(self._sweep())
 
     async def _sweep(self) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from openrek.awsmodel.calls import ServiceError
@@ -17,6 +15,7 @@ from openrek.localaws.functions.catalogue import Function
 from openrek.localaws.functions.events import Event
 from openrek.localaws.functions.pool import Pool
 from openrek.localaws.functions.sandbox import Invocation
+from openrek.localaws.pump import Pump
 from openrek.localaws.sqs import mailbox
 from openrek.localaws.sqs.content import Content
 from openrek.localaws.sqs.queues import by_arn
@@ -26,8 +25,6 @@ log = logging.getLogger(__name__)
 
 LATER = 5_000
 """Milliseconds after which an event is tried again that could not even be started."""
-LOOK_EVERY = 5.0
-"""Seconds after which the dispatcher looks even if nobody told it of an event, and ends processes that have nothing to do."""
 
 
 class Publish(Protocol):
@@ -63,56 +60,15 @@ class Dispatcher:
         self._store = store
         self._pool = pool
         self._publish = publish
-        self._running: dict[int, asyncio.Task[None]] = {}
-        self._woken = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def wake(self) -> None:
-        """There may be something to do; from any thread."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._woken.set)
+        self._pump = Pump(store, events.WORK, due=events.due, next_due=events.next_due, handle=self._handle, free=self._free)
 
     async def run(self) -> None:
         """Work until this task is cancelled; what runs then runs again in the next server."""
-        self._loop = asyncio.get_running_loop()
-        try:
-            while True:
-                self._woken.clear()
-                pause = LOOK_EVERY
-                try:
-                    pause = await self._turn()
-                except Exception:
-                    log.exception("could not give events to functions")
-                try:
-                    async with asyncio.timeout(pause):
-                        await self._woken.wait()
-                except TimeoutError:
-                    continue
-        finally:
-            self._loop = None
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._pump.run()
 
-    async def _turn(self) -> float:
-        """Start what can be started; seconds until it is worth looking again."""
+    def _free(self, running: int) -> int:
         self._pool.expire()
-        free = self._pool.free
-        if free > 0:
-            running = set(self._running)
-            for event in await self._store.read(lambda tx: events.due(tx, running, free)):
-                task = asyncio.create_task(self._handle(event))
-                self._running[event.id] = task
-                task.add_done_callback(partial(self._done, event.id))
-        following = await self._store.read(events.next_due)
-        if following is None:
-            return LOOK_EVERY
-        return min(LOOK_EVERY, max(0.0, (following - self._store.clock.now()) / 1000))
-
-    def _done(self, number: int, _: asyncio.Task[None]) -> None:
-        del self._running[number]
-        self._woken.set()
+        return min(self._pool.free, self._pool.limit - running)
 
     async def _handle(self, event: Event) -> None:
         try:

@@ -81,7 +81,6 @@ class Functions:
         self._pool = Pool(limit, idle_seconds, lambda function: Sandbox(function, site), self._start)
         self._dispatcher = Dispatcher(store, self._pool, publish)
         self._direct: set[asyncio.Task[Params]] = set()
-        store.call(self._dispatcher.wake, events.WORK)
 
     def operations(self) -> Mapping[str, Operation]:
         """The operations of Lambda by name."""

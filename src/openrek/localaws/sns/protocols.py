@@ -6,7 +6,6 @@ Another protocol is one more entry of `PROTOCOLS`. One that leaves this process 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import Protocol
@@ -15,8 +14,10 @@ from openrek.localaws.arns import parse_arn
 from openrek.localaws.functions import events
 from openrek.localaws.sns import message_attributes
 from openrek.localaws.sns.errors import invalid
+from openrek.localaws.sns.http_endpoints import HttpDestination
 from openrek.localaws.sns.publications import Publication
 from openrek.localaws.sns.signing import Signer
+from openrek.localaws.sns.subscribers import Subscriber, dead_letter_target, is_raw
 from openrek.localaws.sns.topics import Topic
 from openrek.localaws.sqs import mailbox
 from openrek.localaws.sqs.content import Content
@@ -28,35 +29,18 @@ _SENDER = "AIDAIT2UOQQY3AUEKVGXU"
 """What AWS's queues show as the sender of a notification."""
 
 
-class Subscriber(Protocol):
-    """The part of a subscription that matters for delivery."""
-
-    @property
-    def arn(self) -> str:
-        """What the subscription is called."""
-        ...
-
-    @property
-    def endpoint(self) -> str:
-        """Where notifications go."""
-        ...
-
-    @property
-    def attributes(self) -> Mapping[str, str]:
-        """What was set."""
-        ...
-
-
 class Destination(Protocol):
-    """One protocol.
+    """One protocol."""
 
-    Attributes
-    ----------
-    settable
-        Attributes that its subscriptions may have.
-    """
+    @property
+    def settable(self) -> frozenset[str]:
+        """Attributes that its subscriptions may have."""
+        ...
 
-    settable: frozenset[str]
+    @property
+    def must_confirm(self) -> bool:
+        """Whether an endpoint gets nothing before it has confirmed that it wants it."""
+        ...
 
     def check(self, endpoint: str, topic: Topic) -> None:
         """Refuse an endpoint that the protocol cannot reach."""
@@ -75,6 +59,7 @@ class QueueDestination:
     """
 
     settable = frozenset({"FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"})
+    must_confirm = False
 
     def check(self, endpoint: str, topic: Topic) -> None:
         """Refuse what is not the ARN of a standard queue of the topic's account."""
@@ -105,6 +90,7 @@ class FunctionDestination:
     """
 
     settable = frozenset({"FilterPolicy", "FilterPolicyScope", "RedrivePolicy"})
+    must_confirm = False
 
     def check(self, endpoint: str, topic: Topic) -> None:
         """Refuse what is not the ARN of a function of the topic's account and region."""
@@ -134,12 +120,6 @@ def _give_up(tx: Transaction, subscriber: Subscriber, publication: Publication, 
     _logger.warning("Notification %s did not reach %s: %s.", publication.message_id, subscriber.endpoint, reason)
 
 
-def dead_letter_target(attributes: Mapping[str, str]) -> str | None:
-    """ARN of a subscription's dead-letter queue."""
-    text = attributes.get("RedrivePolicy")
-    return str(json.loads(text)["deadLetterTargetArn"]) if text else None
-
-
 def _content(subscriber: Subscriber, publication: Publication, signer: Signer) -> Content:
     system = {"SenderId": _SENDER}
     if publication.draft.group is not None:
@@ -149,15 +129,15 @@ def _content(subscriber: Subscriber, publication: Publication, signer: Signer) -
     return Content(publication.envelope("sqs", subscriber.arn, signer), {}, system)
 
 
-def is_raw(attributes: Mapping[str, str]) -> bool:
-    """Whether a subscription gets bare messages, without an envelope."""
-    return attributes.get("RawMessageDelivery") == "true"
-
-
 def _fits(content: Content, queue: Queue) -> bool:
     return content.size <= queue.number("MaximumMessageSize")
 
 
-PROTOCOLS: Mapping[str, Destination] = {"sqs": QueueDestination(), "lambda": FunctionDestination()}
-ELSEWHERE = ("application", "email", "email-json", "firehose", "http", "https", "sms")
+PROTOCOLS: Mapping[str, Destination] = {
+    "sqs": QueueDestination(),
+    "lambda": FunctionDestination(),
+    "http": HttpDestination("http"),
+    "https": HttpDestination("https"),
+}
+ELSEWHERE = ("application", "email", "email-json", "firehose", "sms")
 """Protocols of AWS that this server does not speak."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -13,9 +14,11 @@ from openrek.localaws.arns import parse_arn
 from openrek.localaws.schema import publications
 from openrek.localaws.sns import permissions, subscriptions, topics
 from openrek.localaws.sns.errors import invalid, topic_not_found
-from openrek.localaws.sns.protocols import PROTOCOLS, is_raw
+from openrek.localaws.sns.posting import Poster
+from openrek.localaws.sns.protocols import PROTOCOLS
 from openrek.localaws.sns.publications import LARGEST, Draft, Publication, draft, weight
 from openrek.localaws.sns.signing import Signer
+from openrek.localaws.sns.subscribers import is_raw
 from openrek.localaws.sns.topics import Topic
 from openrek.localaws.store import Store, Transaction
 
@@ -37,12 +40,18 @@ class Topics:
         Address of this server for the links in notifications that no caller's request brought about.
     signer
         Signs notifications; the store's own if None, which takes about a second to make in a new store.
+
+    Attributes
+    ----------
+    poster
+        Posts what waits for HTTP endpoints, as long as it runs.
     """
 
     def __init__(self, store: Store, *, endpoint: str, signer: Signer | None = None) -> None:
         self.store = store
         self._endpoint = endpoint
         self.signer = signer or Signer.kept(store)
+        self.poster = Poster(store)
 
     def operations(self) -> Mapping[str, Operation]:
         """The operations of SNS by name."""
@@ -63,9 +72,9 @@ class Topics:
             "RemovePermission": writing(permissions.remove_permission),
             "SetSubscriptionAttributes": writing(subscriptions.set_subscription_attributes),
             "SetTopicAttributes": writing(topics.set_topic_attributes),
-            "Subscribe": writing(subscriptions.subscribe),
+            "Subscribe": writing(partial(subscriptions.subscribe, signer=self.signer)),
             "TagResource": writing(topics.tag_resource),
-            "Unsubscribe": writing(subscriptions.unsubscribe),
+            "Unsubscribe": writing(partial(subscriptions.unsubscribe, signer=self.signer)),
             "UntagResource": writing(topics.untag_resource),
         }
 
@@ -132,7 +141,8 @@ class Topics:
         }
 
     async def sweep(self) -> None:
-        """Forget publications that named themselves too long ago."""
+        """Forget publications that named themselves too long ago, and subscriptions that nobody can restore any more."""
+        await self.store.write(subscriptions.forget_ended)
         await self.store.write(
             lambda tx: (
                 tx.sql.execute(delete(publications).where(publications.c.published_at < tx.now - REMEMBERED_DAYS * 86_400_000)).rowcount

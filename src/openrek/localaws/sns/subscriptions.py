@@ -6,7 +6,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
@@ -14,15 +14,17 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from openrek.awsmodel.calls import Caller, Params, ServiceError
 from openrek.localaws import pages
 from openrek.localaws.arns import parse_arn
-from openrek.localaws.schema import subscriptions, topics
-from openrek.localaws.sns import filters
+from openrek.localaws.schema import ended_subscriptions, subscriptions, topics
+from openrek.localaws.sns import delivery, filters, http_endpoints
 from openrek.localaws.sns.errors import invalid, subscription_not_found
 from openrek.localaws.sns.protocols import ELSEWHERE, PROTOCOLS
+from openrek.localaws.sns.signing import Signer
 from openrek.localaws.sns.topics import PAGE, Topic, after, by_arn, find, located
 from openrek.localaws.store import Transaction
 
 _SETTABLE = ("DeliveryPolicy", "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy", "SubscriptionRoleArn")
 _DEFAULT_SCOPE = "MessageAttributes"
+_RESTORABLE_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ def wants(subscription: Subscription, body: str, attributes: Mapping[str, Mappin
     return policy is None or filters.passes(policy, _scope(subscription.attributes), body, attributes)
 
 
-def subscribe(tx: Transaction, caller: Caller, params: Params) -> Params:
-    """Subscribe: the same endpoint with the same attributes is the same subscription."""
+def subscribe(tx: Transaction, caller: Caller, params: Params, *, signer: Signer) -> Params:
+    """Subscribe: the same endpoint with the same attributes is the same subscription. One that must confirm is asked each time."""
     topic = by_arn(tx, caller, params["TopicArn"])
     protocol, endpoint = params["Protocol"], params.get("Endpoint") or ""
     destination = PROTOCOLS.get(protocol)
@@ -85,7 +87,7 @@ def subscribe(tx: Transaction, caller: Caller, params: Params) -> Params:
     for known in _found(tx, (subscriptions.c.topic_id == topic.id) & of_endpoint):
         if any(known.attributes.get(name, _DEFAULTS.get(name)) != value for name, value in attributes.items()):
             raise invalid("Attributes Reason: Subscription already exists with different attributes")
-        return {"SubscriptionArn": known.arn}
+        return _subscribed(tx, caller, known, params, signer)
     values: dict[str, Any] = {
         "topic_id": topic.id,
         "arn": f"{topic.arn}:{uuid.uuid4()}",
@@ -96,15 +98,25 @@ def subscribe(tx: Transaction, caller: Caller, params: Params) -> Params:
         "endpoint": endpoint,
         "principal": caller.principal,
         "attributes": attributes,
-        "confirmed": True,
+        "confirmed": not destination.must_confirm,
         "token": secrets.token_hex(144),
     }
     tx.sql.execute(insert(subscriptions).values(values))
-    return {"SubscriptionArn": values["arn"]}
+    [made] = _found(tx, subscriptions.c.arn == values["arn"])
+    return _subscribed(tx, caller, made, params, signer)
+
+
+def _subscribed(tx: Transaction, caller: Caller, subscription: Subscription, params: Params, signer: Signer) -> Params:
+    """The answer to Subscribe; an endpoint that has not confirmed yet is asked to."""
+    if not subscription.confirmed:
+        http_endpoints.ask(tx, subscription.topic_arn, subscription, _token(tx, subscription), caller.endpoint, signer)
+        if not params.get("ReturnSubscriptionArn"):
+            return {"SubscriptionArn": "pending confirmation"}
+    return {"SubscriptionArn": subscription.arn}
 
 
 def confirm_subscription(tx: Transaction, _: Caller, params: Params) -> Params:
-    """ConfirmSubscription: works unsigned; the token is the proof."""
+    """ConfirmSubscription: works unsigned; the token is the proof. It also restores a subscription that its endpoint did not end."""
     parts = parse_arn(params["TopicArn"])
     if parts is None or parts.service != "sns":
         raise invalid("Topic")
@@ -112,10 +124,13 @@ def confirm_subscription(tx: Transaction, _: Caller, params: Params) -> Params:
     for subscription in _found(tx, condition):
         tx.sql.execute(update(subscriptions).where(subscriptions.c.id == subscription.id).values(confirmed=True))
         return {"SubscriptionArn": subscription.arn}
-    raise invalid("Token")
+    restored = _restore(tx, params["TopicArn"], params["Token"])
+    if restored is None:
+        raise invalid("Token")
+    return {"SubscriptionArn": restored}
 
 
-def unsubscribe(tx: Transaction, caller: Caller, params: Params) -> Params:
+def unsubscribe(tx: Transaction, caller: Caller, params: Params, *, signer: Signer) -> Params:
     """Unsubscribe: works unsigned, as the link in every notification; a subscription that is not there has ended."""
     arn = params["SubscriptionArn"]
     if not arn:
@@ -128,9 +143,47 @@ def unsubscribe(tx: Transaction, caller: Caller, params: Params) -> Params:
     for subscription in _found(tx, subscriptions.c.arn == arn):
         if caller.access_key_id and caller.account != subscription.account:
             raise ServiceError("AuthorizationErrorException", "Caller is not the owner of the subscription", status=403)
+        if PROTOCOLS[subscription.protocol].must_confirm and subscription.confirmed:
+            token = _remember_end(tx, subscription)
+            http_endpoints.tell_end(tx, subscription.topic_arn, subscription, token, caller.endpoint, signer)
         tx.sql.execute(delete(subscriptions).where(subscriptions.c.id == subscription.id))
         tx.sql.execute(update(topics).where(topics.c.id == subscription.topic_id).values(unsubscribed=topics.c.unsubscribed + 1))
     return {}
+
+
+def forget_ended(tx: Transaction) -> None:
+    """Forget subscriptions that ended too long ago to be restored."""
+    oldest = tx.now - _RESTORABLE_DAYS * 86_400_000
+    tx.sql.execute(delete(ended_subscriptions).where(ended_subscriptions.c.ended_at < oldest))
+
+
+def _remember_end(tx: Transaction, subscription: Subscription) -> str:
+    """Keep a subscription that ends, so that it can be restored; returns the token for that."""
+    token = secrets.token_hex(144)
+    kept = {**asdict(subscription), "attributes": dict(subscription.attributes), "token": token}
+    for name in ("id", "topic_id"):
+        del kept[name]
+    values = {"token": token, "account": subscription.account, "topic_arn": subscription.topic_arn}
+    tx.sql.execute(insert(ended_subscriptions).values(**values, subscription=kept, ended_at=tx.now))
+    return token
+
+
+def _restore(tx: Transaction, topic_arn: str, token: str) -> str | None:
+    """Bring an ended subscription back; its ARN, None if the token is not one of such a subscription."""
+    own = (ended_subscriptions.c.token == token) & (ended_subscriptions.c.topic_arn == topic_arn)
+    kept: Any = tx.sql.execute(select(ended_subscriptions.c.subscription).where(own)).scalar()
+    topic = find(tx, *located(topic_arn))
+    if kept is None or topic is None:
+        return None
+    of_endpoint = (subscriptions.c.protocol == kept["protocol"]) & (subscriptions.c.endpoint == kept["endpoint"])
+    tx.sql.execute(delete(subscriptions).where((subscriptions.c.topic_id == topic.id) & of_endpoint))
+    tx.sql.execute(insert(subscriptions).values(**kept, topic_id=topic.id))
+    tx.sql.execute(delete(ended_subscriptions).where(own))
+    return str(kept["arn"])
+
+
+def _token(tx: Transaction, subscription: Subscription) -> str:
+    return str(tx.sql.execute(select(subscriptions.c.token).where(subscriptions.c.id == subscription.id)).scalar())
 
 
 def list_subscriptions(tx: Transaction, caller: Caller, params: Params) -> Params:
@@ -163,6 +216,11 @@ def get_subscription_attributes(tx: Transaction, caller: Caller, params: Params)
         attributes.setdefault("FilterPolicyScope", _DEFAULT_SCOPE)
     else:
         attributes.pop("FilterPolicyScope", None)
+    if PROTOCOLS[subscription.protocol].must_confirm:
+        topic = find(tx, *located(subscription.topic_arn))
+        of_topic = topic.attributes if topic is not None else {}
+        policy = delivery.effective(of_topic, subscription.attributes)
+        attributes["EffectiveDeliveryPolicy"] = json.dumps(policy, separators=(",", ":"))
     return {"Attributes": attributes}
 
 
@@ -200,6 +258,8 @@ def _checked(topic: Topic, protocol: str, kept: Mapping[str, str], changes: Mapp
                 raise invalid(f"{prefix}FilterPolicyScope: {reason}")
             result[name] = value
         elif value:
+            if name == "DeliveryPolicy":
+                delivery.check(value, prefix)
             result[name] = value
         else:
             result.pop(name, None)
