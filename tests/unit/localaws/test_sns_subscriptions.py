@@ -54,7 +54,8 @@ def test_subscribing_again_returns_the_subscription_unless_an_attribute_differs(
 @pytest.mark.parametrize("protocol", ["email", "email-json", "sms", "application", "firehose"])
 def test_protocols_that_openrek_does_not_speak(cloud, protocol):
     with refused(
-        "InvalidParameterException", f"^Invalid parameter: Protocol Reason: openrek does not deliver to {protocol}; it delivers to sqs, lambda, http, https$"
+        "InvalidParameterException",
+        f"^Invalid parameter: Protocol Reason: openrek does not deliver to {protocol}; it delivers to sqs, lambda, http, https$",
     ):
         cloud.sns("Subscribe", TopicArn=cloud.topic(), Protocol=protocol, Endpoint="anywhere")
 
