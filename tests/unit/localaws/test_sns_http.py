@@ -12,12 +12,12 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from hypothesis import given
 from hypothesis import strategies as st
-from sns_receiver import Receiver, receiving, verify
 from sqlalchemy import func, select
 
 from openrek.awsmodel.calls import ServiceError
 from openrek.localaws.schema import posts
 from openrek.localaws.sns import delivery
+from sns_receiver import Receiver, receiving, verify
 
 
 @pytest.fixture
