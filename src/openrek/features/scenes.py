@@ -20,6 +20,8 @@ WIDE = 0.1
 """Share of the width that a title has at least."""
 ALIGNED = 0.02
 """Share of the width by which the left edges of lines of one block differ."""
+STILL = 0.05
+"""Mean change of levels from frame to frame that coding alone may make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Scene:
     dark
         Whether that part is nearly black.
     still
-        Whether most frames are like those before them.
+        Whether nothing moves.
     pages
         The print, moment by moment.
     """
@@ -105,7 +107,7 @@ def _scene(facts: FrameFacts, first: int, last: int, sides: tuple[str, str], pag
         float(np.median([_aligned(page) for page in written])) if written else 0.0,
         float(np.median(facts.plain[frames])),
         bool(np.median(facts.level[frames]) < 48 and np.median(facts.plain[frames]) > 0.5),
-        bool(np.median(facts.change[frames]) < 0.3),
+        bool(facts.change[first + 1 : last + 1].mean() < STILL) if last > first else True,
         pages,
     )
 
