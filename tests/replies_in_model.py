@@ -17,6 +17,7 @@ from openrek.awsmodel.patterns import compile_pattern
 
 ERROR_MEMBERS = {
     "rekognition": {"__type", "Code", "Logref", "Message"},
+    "logs": {"__type", "message"},
     "sqs": {"__type", "message", "Message"},
 }
 """Members of an error's body beside those that its shape has."""
