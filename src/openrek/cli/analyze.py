@@ -21,11 +21,16 @@ from openrek.vision.catalogue import catalogue
 def analyze(
     video: Annotated[Path, typer.Argument(help="The video.", exists=True, dir_okay=False)],
     labels: Annotated[bool, typer.Option("--labels", help="Find labels: people, animals, vehicles, things.")] = False,
-    min_confidence: Annotated[float, typer.Option(min=0, max=100, help="Percent under which labels are left out.")] = 50,
+    segments: Annotated[bool, typer.Option("--segments", help="Find shots and technical cues: bars, black, credits.")] = False,
+    min_confidence: Annotated[float, typer.Option(min=0, max=100, help="Percent under which results are left out.")] = 50,
     rate: Annotated[float | None, typer.Option(min=0.01, max=240, help="Frames looked at per second.", show_default="2")] = None,
     model: Annotated[str | None, typer.Option(help="A detector from `openrek models list`.", show_default="the best one present")] = None,
     annotate: Annotated[Path | None, typer.Option(help="Write a copy of the video with boxes (MP4).", dir_okay=False)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON as GetLabelDetection gives it.")] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the segments as CSV.", dir_okay=False)] = None,
+    edl: Annotated[Path | None, typer.Option("--edl", help="Write the shots as an edit decision list (CMX 3600).", dir_okay=False)] = None,
+    storyboard: Annotated[Path | None, typer.Option(help="Write one picture a shot (.html or .png).", dir_okay=False)] = None,
+    split: Annotated[Path | None, typer.Option(help="Cut the video at its shots, without coding anew, into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON as the Get operation gives it.")] = False,
 ) -> None:
     """Analyse a video on this machine and print what is in it.
 
@@ -36,9 +41,16 @@ def analyze(
         openrek analyze holiday.mp4 --labels --json | jq '.Labels[].Label.Name' | sort | uniq -c
 
         openrek analyze holiday.mp4 --labels --annotate holiday-with-boxes.mp4
+
+        openrek analyze film.mp4 --segments --edl film.edl --storyboard film.html --split shots
     """
-    if not labels:
-        raise typer.BadParameter("say what to look for: --labels")
+    if labels == segments:
+        raise typer.BadParameter("say what to look for: --labels or --segments")
+    if segments:
+        from openrek.cli.analyze_segments import Wanted, analyze_segments
+
+        analyze_segments(video, min_confidence, Wanted(csv, edl, storyboard, split), as_json)
+        return
     if annotate is not None:
         _check_copy(annotate, video)
     from openrek.cli.offline import Analysis

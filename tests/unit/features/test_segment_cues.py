@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from segment_clips import HEIGHT, RATE, SOUND_RATE, WIDTH, Picture, film, pan, plain, segments, spans, take, tone, written
 
 from openrek.features.base import Row
+from segment_clips import HEIGHT, RATE, SOUND_RATE, WIDTH, Picture, film, pan, plain, segments, spans, take, tone, written
 
 COLOURS = {
     "white": (1, 1, 1),
