@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packing import ROLE, packed
 
 from openrek.awsmodel.calls import Caller, Operation
 from openrek.awsmodel.serialise import serialise
 from openrek.awsmodel.services import load_service
 from openrek.clock import ManualClock
 from openrek.db import Database
+from openrek.localaws.functions import Functions, lambda_operations
 from openrek.localaws.iam import Identities, iam_operations
 from openrek.localaws.logs import Logs, logs_operations
 from openrek.localaws.sns import Topics, sns_operations
@@ -38,19 +40,31 @@ CALLER = Caller(
 class Cloud:
     """The embedded services of one store, called as the gateway calls them."""
 
-    def __init__(self, store: Store, clock: ManualClock, signer: Signer) -> None:
+    def __init__(self, store: Store, clock: ManualClock, signer: Signer, folder: Path) -> None:
         self.store = store
         self.clock = clock
         self.queues = Queues(store)
         self.topics = Topics(store, endpoint="http://relay:4599", signer=signer)
         self.identities = Identities(store)
         self.logs = Logs(store, keep_days=30)
+        self.stored: dict[tuple[str, str, str | None], bytes] = {}
+        self.functions = Functions(
+            store,
+            self.topics.publish,
+            lambda *where: self.stored[where],
+            folder=folder,
+            endpoint="http://localhost:4599",
+            limit=4,
+            idle_seconds=60,
+        )
+        self.functions.prepare()
         self.operations: Mapping[str, Mapping[str, Operation]] = {
             "sqs": sqs_operations(self.queues),
             "sns": sns_operations(self.topics),
             "iam": iam_operations(self.identities),
             "sts": sts_operations(self.identities),
             "logs": logs_operations(self.logs),
+            "lambda": lambda_operations(self.functions),
         }
         self.caller = CALLER
 
@@ -75,6 +89,14 @@ class Cloud:
 
     def sts(self, operation: str, /, **params: Any) -> dict[str, Any]:
         return asyncio.run(self.call("sts", operation, **params))
+
+    def awslambda(self, operation: str, /, **params: Any) -> dict[str, Any]:
+        return asyncio.run(self.call("lambda", operation, **params))
+
+    def function(self, name: str = "function", **params: Any) -> str:
+        """ARN of a new function."""
+        made = {"Runtime": "python3.12", "Handler": "code.handler", "Role": ROLE, "Code": {"ZipFile": packed({"code.py": name})}}
+        return self.awslambda("CreateFunction", FunctionName=name, **made | params)["FunctionArn"]
 
     def other(self, **changes: str) -> Caller:
         """A caller that differs."""
@@ -137,5 +159,5 @@ def store(aws_file: Path, clock: ManualClock) -> Iterator[Store]:
 
 
 @pytest.fixture
-def cloud(store: Store, clock: ManualClock, signer: Signer) -> Cloud:
-    return Cloud(store, clock, signer)
+def cloud(store: Store, clock: ManualClock, signer: Signer, tmp_path: Path) -> Cloud:
+    return Cloud(store, clock, signer, tmp_path / "functions")
