@@ -17,19 +17,23 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(STAMPS)/demo: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,lambda]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
 	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/lambda: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,lambda]'
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo
 
 $(STAMPS)/test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,lambda,test,postgres]'
-	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo $(STAMPS)/lambda
 
 install: $(STAMPS)/test ## Set up .venv with everything that development needs
 
 demo: $(STAMPS)/demo ## Analyse a video through boto3, from upload to paged labels (VIDEO=my.mp4 for your own)
 	$(BIN)/openrek demo $(if $(VIDEO),"$(VIDEO)")
 
-demo-lambda: $(STAMPS)/demo ## The same by functions: an upload starts one, the completion another (VIDEO=my.mp4 for your own)
+demo-lambda: $(STAMPS)/lambda ## The same by functions: an upload starts one, the completion another (VIDEO=my.mp4 for your own)
 	$(BIN)/openrek demo-lambda $(if $(VIDEO),"$(VIDEO)")
 
 test: $(STAMPS)/test ## Unit and contract tests and one end-to-end flow

@@ -98,7 +98,7 @@ def list_functions(endpoint: Endpoint = None, as_json: AsJson = False) -> None:
         return
     table = Table()
     for column in ("function", "handler", "timeout", "memory", "changed", "topics"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for one in found:
         topics = [topic.rpartition(":")[2] for arn, topic in subscribed if arn == one["FunctionArn"]]
         changed = one["LastModified"].partition(".")[0].replace("T", " ")
