@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from openrek.awsmodel.calls import ServiceError
 from openrek.localaws.schema import posts
-from openrek.localaws.sns import delivery
+from openrek.localaws.sns import delivery, http_client
 from sns_receiver import Receiver, receiving, verify
 
 
@@ -169,6 +169,55 @@ def test_nobody_there(cloud, receiver):
     rows = posts.update().values(endpoint="http://127.0.0.1:1/nobody")
     cloud.store.submit(lambda tx: tx.sql.execute(rows).rowcount).result()
     post_until(cloud, lambda: waiting(cloud) == [(1, 20_000)])
+
+
+class Silent:
+    """Takes connections and says what it was told to, or nothing."""
+
+    def __init__(self, words: bytes) -> None:
+        self.words = words
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.words:
+            writer.write(self.words)
+            writer.close()
+        else:
+            await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (b"not HTTP\r\n\r\n", "no answer: illegal status line"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "no answer"),
+        (b"", "no answer: TimeoutError"),
+    ],
+)
+def test_what_is_no_answer(monkeypatch, words, message):
+    monkeypatch.setattr(http_client, "ANSWER_SECONDS", 0.5 if not words else 30)
+
+    async def post() -> None:
+        server = await asyncio.start_server(Silent(words), "127.0.0.1", 0)
+        async with server:
+            await http_client.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, b"body")
+
+    with pytest.raises(http_client.PostError, match=message):
+        asyncio.run(post())
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/", "https://127.0.0.1:1/", "http://no-such-host.invalid/", f"http://{'x' * 70}.invalid/"]
+)
+def test_where_nobody_is(url):
+    with pytest.raises(http_client.PostError, match=r"^cannot connect: "):
+        asyncio.run(http_client.post(url, {}, b""))
+
+
+def test_odd_addresses_arrive_as_they_are_meant(receiver):
+    assert asyncio.run(http_client.post(f"http://127.0.0.1:{receiver.port}/für uns%20?a=ü&b", {"X": "y"}, b"body")) == 200
+    received = receiver.take()
+    assert (received.path, received.body, received.headers["x"]) == ("/f%C3%BCr%20uns%20?a=%C3%BC&b", "body", "y")
 
 
 def test_credentials_in_the_address_go_into_a_header(cloud, receiver):

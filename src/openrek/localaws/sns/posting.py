@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
-import urllib3
-from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
-
 from openrek.localaws.pump import Pump
-from openrek.localaws.sns import posts
+from openrek.localaws.sns import http_client, posts
 from openrek.localaws.sns.posts import Post
 from openrek.localaws.sqs import mailbox
 from openrek.localaws.sqs.content import Content
@@ -19,8 +14,7 @@ from openrek.localaws.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 8
-_TIMEOUT = urllib3.Timeout(connect=5.0, read=15.0)
+AT_ONCE = 32
 _AGENT = "Amazon Simple Notification Service Agent"
 _TOO_MANY = 429
 
@@ -36,41 +30,31 @@ class Poster:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._pool = urllib3.PoolManager(maxsize=AT_ONCE, timeout=_TIMEOUT, retries=False)
         self._pump = Pump(
             store, posts.WORK, due=posts.due, next_due=posts.next_due, handle=self._handle, free=lambda running: AT_ONCE - running
         )
 
     async def run(self) -> None:
         """Post until this task is cancelled."""
-        try:
-            await self._pump.run()
-        finally:
-            self._pool.clear()
+        await self._pump.run()
 
     async def _handle(self, post: Post) -> None:
-        failure, final = await asyncio.to_thread(self._post, post)
+        failure, final = await _try(post)
         if failure is None:
             await self._store.write(lambda tx: posts.done(tx, post))
         elif final or not await self._store.write(lambda tx: posts.again(tx, post)):
             await self._store.write(lambda tx: _give_up(tx, post, failure))
 
-    def _post(self, post: Post) -> tuple[str | None, bool]:
-        """Post once. What went wrong, and whether it will go wrong again."""
-        url = parse_url(post.endpoint)
-        headers = {"User-Agent": _AGENT, **post.headers}
-        if url.auth:
-            headers |= urllib3.make_headers(basic_auth=url.auth)
-        try:
-            address = url._replace(auth=None).url
-            response = self._pool.request("POST", address, body=post.body.encode(), headers=headers, redirect=False, preload_content=False)
-        except HTTPError as error:
-            return f"{type(error).__name__}: {error}", False
-        status = response.status
-        response.close()
-        if 200 <= status < 300:
-            return None, False
-        return f"it answered {status}", status < 500 and status != _TOO_MANY
+
+async def _try(post: Post) -> tuple[str | None, bool]:
+    """Post once. What went wrong, and whether it will go wrong again."""
+    try:
+        status = await http_client.post(post.endpoint, {"User-Agent": _AGENT, **post.headers}, post.body.encode())
+    except http_client.PostError as error:
+        return str(error), False
+    if 200 <= status < 300:
+        return None, False
+    return f"it answered {status}", status < 500 and status != _TOO_MANY
 
 
 def _give_up(tx: Transaction, post: Post, failure: str) -> None:
@@ -80,4 +64,4 @@ def _give_up(tx: Transaction, post: Post, failure: str) -> None:
     if queue is not None and content.size <= queue.number("MaximumMessageSize"):
         mailbox.send(tx, queue, content)
     else:
-        log.warning("a message of %s did not reach %s: %s", post.topic_arn, parse_url(post.endpoint)._replace(auth=None).url, failure)
+        log.warning("a message of %s did not reach %s: %s", post.topic_arn, http_client.without_password(post.endpoint), failure)
