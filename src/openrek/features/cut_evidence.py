@@ -27,6 +27,8 @@ _NOISE = 9.0
 _QUANTILES = 16
 """Every so manieth of the sorted levels stands for the distribution."""
 _NEAR = ((-2, -1), (1, 2))
+SAME_CORRELATION, SAME_LEVELS = 0.12, 12.0
+"""Unlikeness within which a frame after a change shows the same as one before it, whatever lies between."""
 RETURN = 24
 """Frames within which a picture that comes back speaks against a cut, of 30 a second."""
 MEASURES = ("correlation", "levels", "distribution", "colour")
@@ -118,6 +120,13 @@ def evidence(views: Views, places: Places, step: float) -> Floats:
         ]
     columns.append(_unexplained(views.pictures[places - 1], views.pictures[places]))
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def comes_back(found: Floats) -> NDArray[np.bool_]:
+    """Whether the picture is soon what it was before, by the evidence; shape (places,). No true cut of 589 does."""
+    correlation, levels = (found[:, EVIDENCE.index(f"{measure} most similar")] for measure in ("correlation", "levels"))
+    back: NDArray[np.bool_] = (correlation < SAME_CORRELATION) & (levels < SAME_LEVELS)
+    return back
 
 
 def _unexplained(before: Floats, after: Floats) -> Floats:

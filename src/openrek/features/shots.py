@@ -91,7 +91,8 @@ def boundaries(read: Callable[[], Iterable[Observation]], rate: Fraction, gaps: 
         places = cut_evidence.candidates(views)
         places = places[(places >= window.core.start) & (places < window.core.stop)]
         if len(places):
-            found = cut_odds.log_odds(cut_evidence.evidence(views, places, step))
+            seen = cut_evidence.evidence(views, places, step)
+            found = np.where(cut_evidence.comes_back(seen), 0, cut_odds.log_odds(seen))
             cuts += [Cut(window.first + place, odd) for place, odd in zip(places.tolist(), found.tolist(), strict=True) if odd > 0]
         skip = -window.first % stride
         sparse = Views(window.luma[skip::stride], window.chroma[skip::stride]) if stride > 1 else views
