@@ -355,8 +355,9 @@ class Site:
                 kept = select(listings.c.id, listings.c.row_count, func.count(blocks.c.number)).outerjoin(blocks).group_by(listings.c.id)
                 assert all(-(-rows // 20) == count for _, rows, count in connection.execute(kept))
                 assert Counter(connection.execute(select(notifications.c.job_id)).scalars()) == Counter(row.id for row in ended)
-        here = {str(process.pid) for process in self.processes("worker")}
-        assert {folder.name for folder in (self.folder / "data" / "work").iterdir()} <= here
+        work = self.folder / "data" / "work"
+        # A worker removes what those before it have left when it has started, which may be about to happen.
+        self.wait("tidy folder", lambda: {each.name for each in work.iterdir()} <= {str(each.pid) for each in self.processes("worker")})
 
 
 def _role(process: psutil.Process) -> str:
