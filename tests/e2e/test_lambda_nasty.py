@@ -53,6 +53,11 @@ def chatter(context):
         print(f"line {number:06d} ........................................")
     return "done"
 
+def stutter(context):
+    for number in range(200_000):
+        print()
+    return "done"
+
 def answer_too_much(context):
     return "x" * 7_000_000
 
@@ -134,6 +139,20 @@ def test_a_megabyte_in_many_lines_in_their_order(server: Server, nasty: str) -> 
     assert invoke(server, nasty, {"do": "chatter"}) == ("done", None)
     numbers = [int(line.split()[1]) for line in log_lines(server, nasty) if line.startswith("line ")]
     assert numbers == list(range(20_000))
+
+
+def test_many_empty_lines_hold_up_nobody_else(server: Server) -> None:
+    create(server, "stutters", NASTY)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(invoke, server, "stutters", {"do": "stutter"})
+        longest = 0.0
+        while not running.done():
+            begun = time.monotonic()
+            server.client("sqs").list_queues()
+            server.client("sns").create_topic(Name="beside-stutter")
+            longest = max(longest, time.monotonic() - begun)
+        assert running.result(PATIENCE) == ("done", None)
+    assert longest < 5
 
 
 def test_bytes_that_are_no_text(server: Server, nasty: str) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from openrek.localaws.functions.catalogue import Function
 from openrek.localaws.functions.names import version
 from openrek.localaws.logs import events, groups
-from openrek.localaws.logs.events import Event
+from openrek.localaws.logs.events import OVERHEAD, Event
 from openrek.localaws.store import Store, Transaction
 
 _TAIL = 4096
@@ -30,7 +30,7 @@ class Journal:
     stream
         Its name.
     size
-        Bytes that wait to be written.
+        Of what waits to be written, as CloudWatch Logs counts it.
     """
 
     def __init__(self, store: Store, function: Function) -> None:
@@ -47,7 +47,7 @@ class Journal:
         self._waiting += found
         for _, text in found:
             encoded = text.encode()
-            self.size += len(encoded)
+            self.size += len(encoded) + OVERHEAD
             line_end = b"" if text.endswith("\n") else b"\n"
             self._tail = (self._tail + encoded[-_TAIL:] + line_end)[-_TAIL:]
 

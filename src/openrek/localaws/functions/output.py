@@ -14,7 +14,7 @@ LARGEST = 262_144
 """Bytes of one event; longer lines are cut."""
 _FRAME = b"\xa5\x5a\x00"
 _HEAD = 16
-_LARGEST_FRAME = 16 * 1024 * 1024
+_LARGEST_FRAME = 6 * 1024 * 1024
 
 
 class Output:

@@ -178,7 +178,7 @@ class Sandbox:
         self._peak = 0
         self._over_memory = False
         self._ended = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -233,7 +233,7 @@ class Sandbox:
             f"INIT_START Runtime Version: {runtime_version()}\tRuntime Version ARN: openrek:runtime:{configuration.runtime}\n"
         )
         asyncio.get_running_loop().add_reader(self._pipe, self._readable)
-        self._tasks = [asyncio.create_task(self._wait(self._process)), asyncio.create_task(self._measure(self._process.pid))]
+        self._waiting = asyncio.create_task(self._wait(self._process))
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Have the function take an event, while it has no other. What it printed is on disk afterwards."""
@@ -247,6 +247,7 @@ class Sandbox:
         self._wanted.set()
         if not self.alive:
             self._gone(run)
+        measuring = asyncio.create_task(self._measure())
         try:
             payload, failed = await run.answer
             if run.status:
@@ -255,6 +256,7 @@ class Sandbox:
             self.kill()
             raise
         finally:
+            measuring.cancel()
             run.unlimited()
             self._run = None
         self._drain()
@@ -272,7 +274,8 @@ class Sandbox:
     async def close(self) -> None:
         """End the process, and wait until nothing is left of it."""
         self.kill()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._waiting is not None:
+            await self._waiting
 
     # For the runtime API, by which the process speaks.
 
@@ -352,21 +355,19 @@ class Sandbox:
         await self._write()
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
-    async def _measure(self, pid: int) -> None:
+    async def _measure(self) -> None:
         """Look at the memory, and end what uses more than it may."""
         most, looks = self.function.configuration.memory * _MEGABYTE, 0
-        while not self._ended.is_set():
-            if self._run is not None:
-                looks += 1
-                if looks % _LOOK_AT_CHILDREN:
-                    used = processes.memory(pid)
-                else:
-                    used = await asyncio.to_thread(processes.memory_of_all, pid)
-                self._peak = max(self._peak, used)
-                if used > most:
-                    self._over_memory = True
-                    self.kill()
-                    return
+        while self._process is not None and self.alive:
+            looks += 1
+            if looks % _LOOK_AT_CHILDREN:
+                used = processes.memory(self._process.pid)
+            else:
+                used = await asyncio.to_thread(processes.memory_of_all, self._process.pid)
+            self._peak = max(self._peak, used)
+            if used > most:
+                self._over_memory = True
+                self.kill()
             await asyncio.sleep(_LOOK_EVERY)
 
     def _readable(self) -> None:

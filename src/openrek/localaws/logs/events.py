@@ -21,7 +21,8 @@ LARGEST_EVENT = 1_048_576 - 26
 """Bytes of a message."""
 AT_ONCE = 1000
 """Rows that one transaction deletes at most, so that none holds the writer for long."""
-_OVERHEAD = 26
+OVERHEAD = 26
+"""Bytes that every message counts beside its own."""
 _LARGEST_BATCH = 1_048_576
 _MOST_EVENTS = 10_000
 _MOST_SEEN = 10_000
@@ -49,7 +50,7 @@ def append(tx: Transaction, group: Group, stream: str, found: Sequence[Event]) -
     times = [at for at, _ in found]
     first, last = min([*times, row.first_at or times[0]]), max([*times, row.last_at or times[0]])
     tx.sql.execute(update(log_streams).where(log_streams.c.id == row.id).values(first_at=first, last_at=last, ingested_at=tx.now))
-    size = sum(len(text.encode()) + _OVERHEAD for _, text in found)
+    size = sum(len(text.encode()) + OVERHEAD for _, text in found)
     tx.sql.execute(update(log_groups).where(log_groups.c.id == group.id).values(bytes=log_groups.c.bytes + size))
 
 
@@ -141,7 +142,7 @@ def remove(tx: Transaction, group_id: int, *conditions: ColumnElement[bool]) -> 
     rows = tx.sql.execute(chosen.order_by(log_events.c.at, log_events.c.id).limit(AT_ONCE)).all()
     if rows:
         tx.sql.execute(delete(log_events).where(log_events.c.id.in_([row.id for row in rows])))
-        freed = sum(row.size + _OVERHEAD for row in rows)
+        freed = sum(row.size + OVERHEAD for row in rows)
         tx.sql.execute(update(log_groups).where(log_groups.c.id == group_id).values(bytes=log_groups.c.bytes - freed))
     return len(rows)
 
@@ -208,7 +209,7 @@ def _place(token: str) -> tuple[Position, bool]:
 def _check_batch(found: Sequence[Event]) -> None:
     if len(found) > _MOST_EVENTS:
         raise invalid(f"The number of log events in a batch cannot exceed {_MOST_EVENTS}.")
-    size = sum(len(text.encode()) + _OVERHEAD for _, text in found)
+    size = sum(len(text.encode()) + OVERHEAD for _, text in found)
     if size > _LARGEST_BATCH:
         raise invalid(f"Upload too large: {size} bytes exceeds limit of {_LARGEST_BATCH}")
     if any(later < earlier for (earlier, _), (later, _) in itertools.pairwise(found)):
