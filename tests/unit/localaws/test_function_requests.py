@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from packing import ROLE, packed
 
 from openrek.awsmodel.calls import ServiceError
+from openrek.localaws.functions import service
 
 ARN = "arn:aws:lambda:eu-west-1:000000000000:function:function"
 
@@ -195,3 +198,32 @@ def test_permissions_keep_to_the_rules(cloud):
     with refused("PolicyLengthExceededException", "bigger than the limit"):
         for number in range(200):
             cloud.awslambda("AddPermission", **statement, StatementId=f"{number:04d}{'x' * 90}")
+
+
+def test_without_the_runtime_client_it_is_said_what_to_install(cloud, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(service, "find_spec", lambda name: None)
+    without = service.Functions(
+        cloud.store,
+        cloud.topics.publish,
+        lambda *where: b"",
+        folder=tmp_path / "other",
+        endpoint="http://localhost:4599",
+        limit=1,
+        idle_seconds=1,
+    )
+    cloud.operations["lambda"] = without.operations()
+    with refused("AccessDeniedException", r"pip install 'openrek\[lambda\]'"):
+        cloud.function()
+
+
+def test_packages_that_no_function_needs_are_swept(cloud, tmp_path: Path):
+    cloud.function()
+    before = cloud.awslambda("GetFunctionConfiguration", FunctionName="function")["CodeSha256"]
+    cloud.awslambda("UpdateFunctionCode", FunctionName="function", ZipFile=packed({"code.py": "other"}))
+    folder = tmp_path / "functions" / "packages"
+    for path in folder.iterdir():
+        os.utime(path, (cloud.clock.now() / 1000 - 3601,) * 2)
+    asyncio.run(cloud.functions.sweep())
+    old = base64.b64decode(before).hex()
+    assert [path.stem for path in folder.iterdir()] != [old]
+    assert len(list(folder.iterdir())) == 1
