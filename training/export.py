@@ -1,6 +1,6 @@
 """Write a checkpoint as ONNX in YOLOX's raw layout: python -m training.export MEAN.pt OUT.onnx [--side 416]
 
-`images` f32 (n, 3, side, side), BGR 0–255, letterboxed to the left top on grey 114 → `output` f32 (n, cells, 85), cells by stride 8, 16,
+`images` f32 (1, 3, side, side), BGR 0–255, letterboxed to the left top on grey 114 → `output` f32 (1, cells, 85), cells by stride 8, 16,
 32 and row by row. Columns are x, y, w, h, objectness and 80 class scores: centre (x + column) * stride, (y + row) * stride, size exp(w) *
 stride, exp(h) * stride, score objectness * class. Scaling of the input and, where a calibration is given, of the scores is part of the
 graph.
@@ -61,7 +61,6 @@ def export(weights: Path, out: Path, side: int, calibration: Calibration | None 
     net = Detector()
     load_weights(net, weights)
     wrapped = Exported(net, calibration).eval()
-    free = {"images": {0: "n"}, "output": {0: "n"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         example = torch.zeros(1, 3, side, side)
@@ -73,7 +72,6 @@ def export(weights: Path, out: Path, side: int, calibration: Calibration | None 
             output_names=["output"],
             opset_version=OPSET,
             dynamo=False,
-            dynamic_axes=free,
         )
     model = onnx.load(str(out))
     onnx.checker.check_model(model)

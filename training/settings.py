@@ -14,14 +14,16 @@ class Side:
     batch: int
 
 
-SIDES: dict[int, Side] = {s.student: s for s in (Side(192, 256, 48), Side(256, 352, 28), Side(320, 416, 18), Side(416, 416, 10))}
+SIDES: dict[int, Side] = {
+    s.student: s for s in (Side(192, 256, 48), Side(256, 352, 28), Side(320, 416, 18), Side(416, 416, 10), Side(512, 512, 7))
+}
 
 Phase = tuple[float, dict[int, float]]  # until this part of the run, odds of each side
 
 PHASES: tuple[Phase, ...] = (
     (0.5, {192: 0.35, 256: 0.40, 320: 0.25}),
-    (0.8, {256: 0.35, 320: 0.40, 416: 0.25}),
-    (1.0, {320: 0.30, 416: 0.70}),
+    (0.8, {256: 0.25, 320: 0.40, 416: 0.35}),
+    (1.0, {320: 0.20, 416: 0.40, 512: 0.40}),
 )
 
 FINE: tuple[Phase, ...] = (
