@@ -50,7 +50,7 @@ class Frame:
         return self._view("chroma", pixels.stored_chroma, width, height)
 
     def luma_levels(self) -> NDArray[np.int64]:
-        """How many pixels have each of the 256 levels of full-range luma, unscaled; of a large frame every other line is counted."""
+        """How many pixels have each of the 256 levels of full-range luma, unscaled; of a large frame every so manieth line is counted."""
         return pixels.luma_levels(self._picture)
 
     def _view(self, kind: str, make: Callable[[VideoFrame, int, int], NDArray[np.uint8]], width: int, height: int) -> NDArray[np.uint8]:

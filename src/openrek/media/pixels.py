@@ -38,8 +38,8 @@ _YCGCO = 8
 _BT2020 = (0.2627, 0.0593)
 """Shares of red and blue in luma."""
 _SWSCALE_KNOWS = frozenset((0, 1, 2, 4, 5, 6, 7, 9, 10))
-_MANY_PIXELS = 1024 * 1024
-"""Of a picture that is counted line by line."""
+_MANY_PIXELS = 256 * 1024
+"""Of a picture of which every line is counted."""
 _BT709_BGR = np.array([[0.0722, 0.7152, 0.2126]])
 
 
@@ -91,15 +91,14 @@ def stored_chroma(picture: VideoFrame, width: int, height: int) -> Image:
 
 
 def luma_levels(picture: VideoFrame) -> NDArray[np.int64]:
-    """How many pixels have each of the 256 levels of full-range luma, unscaled; of a large picture every other line is counted."""
+    """How many pixels have each of the 256 levels of full-range luma, unscaled; of a large picture every so manieth line is counted."""
     planes = _planes(picture, picture.height)
     if planes is None:
         whole: Any = cv2.transform(_through_swscale(picture), _BT709_BGR)
         rows, depth, full = whole, 8, True
     else:
         rows, depth, full = planes[0], _depth(picture), _is_full(picture)
-    if rows.shape[0] * rows.shape[1] > _MANY_PIXELS:
-        rows = rows[::2]
+    rows = rows[:: max(1, rows.shape[0] * rows.shape[1] // _MANY_PIXELS)]
     if depth > 8:
         rows, full = _full_range(rows, depth, full), True
     counts: Any = cv2.calcHist([rows], [0], None, [256], [0, 256]).ravel().astype(np.int64)

@@ -24,11 +24,15 @@ CONTRAST = 56
 """Levels by which a mark differs from what is around it."""
 LOWEST, HIGHEST = 5, 64
 """Pixels: heights of a mark."""
+NEAR = 1.6
+"""Heights that a gap between two marks of a line may have."""
 FEWEST = 4
 """Marks of a line."""
 REGULAR = 0.45
 """Regularity under which marks are no line of print."""
-_MOST_MARKS = 1500
+_MOST_MARKS = 800
+"""More are a texture, and no print."""
+_MANY_LINES = 40
 _MOST_LINES = 60
 
 Marks = NDArray[np.int32]
@@ -74,28 +78,26 @@ def _marks(hat: Any) -> Marks:
 
 def _lines(marks: Marks) -> list[Line]:
     """Marks side by side: box, number and regularity of each line."""
-    waiting = sorted(map(tuple, marks.tolist()))
-    open_lines: list[list[tuple[int, ...]]] = []
-    done: list[list[tuple[int, ...]]] = []
-    for mark in waiting:
+    lines: list[list[list[int]]] = []
+    open_lines: list[list[list[int]]] = []
+    for mark in sorted(marks.tolist()):
         left, top, _, height = mark
-        best: list[tuple[int, ...]] | None = None
+        best, nearest = None, -1
         for line in open_lines:
-            before = line[-1]
-            tall = max(height, before[3])
-            gap = left - (before[0] + before[2])
-            overlap = min(top + height, before[1] + before[3]) - max(top, before[1])
-            near = gap <= 1.6 * tall and overlap >= 0.5 * min(height, before[3]) and tall <= 2.2 * min(height, before[3])
-            if near and (best is None or left - best[-1][0] < left - line[-1][0] + 1):
-                best = line
+            before_left, before_top, before_width, before_height = line[-1]
+            low, tall = (height, before_height) if height < before_height else (before_height, height)
+            if before_left <= nearest or left - before_left - before_width > NEAR * tall or tall > 2.2 * low:
+                continue
+            if 2 * (min(top + height, before_top + before_height) - max(top, before_top)) >= low:
+                best, nearest = line, before_left
         if best is None:
-            open_lines.append([mark])
-        else:
-            best.append(mark)
-        still = [line for line in open_lines if line[-1][0] + line[-1][2] + 1.6 * HIGHEST >= left]
-        done += [line for line in open_lines if line[-1][0] + line[-1][2] + 1.6 * HIGHEST < left]
-        open_lines = still
-    return [described for line in done + open_lines if len(line) >= FEWEST and (described := _described(np.array(line))) is not None]
+            best = []
+            lines.append(best)
+            open_lines.append(best)
+            if len(open_lines) > _MANY_LINES:
+                open_lines = [line for line in open_lines if not line or line[-1][0] + line[-1][2] + NEAR * HIGHEST >= left]
+        best.append(mark)
+    return [described for line in lines if len(line) >= FEWEST and (described := _described(np.array(line))) is not None]
 
 
 def _apart(lines: list[Line]) -> list[Line]:
