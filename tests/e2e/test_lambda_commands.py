@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +90,19 @@ def test_the_same_files_make_the_same_package(tmp_path: Path) -> None:
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "code.pyc").write_text("")
     assert zipped(tmp_path / "code.py", whole=False) == zipped(tmp_path / "code.py", whole=True)
+
+
+def test_the_log_is_followed_until_somebody_stops_it(run: Any, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("def handler(event, context): print('told', event['n'])\n")
+    run("add", "followed", f"{tmp_path / 'code.py'}:handler")
+    environment = os.environ | {"AWS_ENDPOINT_URL": server.url, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "openrek.cli.app", "functions", "logs", "followed", "-f"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
+        for number in (1, 2):
+            run("invoke", "followed", f'{{"n": {number}}}')
+            while not (line := process.stdout.readline()).endswith(f" told {number}\n"):
+                assert line
+                assert " told " not in line
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0

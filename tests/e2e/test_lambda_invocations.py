@@ -107,6 +107,20 @@ def test_logs_as_json(server: Server) -> None:
     assert (record["level"], record["message"]) == ("INFO", "seen")
 
 
+def test_the_log_can_be_followed_while_a_function_runs(server: Server) -> None:
+    code = (
+        "import os, time\ndef handler(event, context):\n    print('begun')\n    while not os.path.exists(event['until']): time.sleep(0.05)"
+    )
+    create(server, "long", code)
+    until = server.data / "long may end"
+    server.client("lambda").invoke(FunctionName="long", InvocationType="Event", Payload=json.dumps({"until": str(until)}))
+    eventually(lambda: "begun" in log_lines(server, "long"), "nothing was written while the function ran")
+    assert not any(line.startswith("END ") for line in log_lines(server, "long"))
+    until.touch()
+    eventually(lambda: any(line.startswith("END ") for line in log_lines(server, "long")), "the function did not end")
+    assert log_lines(server, "long").count("begun") == 1
+
+
 def test_events_of_type_event_and_their_logs(server: Server) -> None:
     create(server, "later", "def handler(event, context): print('got', event, context.aws_request_id)")
     answer = server.client("lambda").invoke(FunctionName="later", InvocationType="Event", Payload=b'{"a": 1}')

@@ -27,6 +27,8 @@ Endpoint = Annotated[str | None, typer.Option(help="Address of the server.", sho
 Name = Annotated[str, typer.Argument(help="The function's name.")]
 
 LOOK_EVERY = 1.0
+LATE = 120_000
+"""Milliseconds that an event may take from its print to the log."""
 _READ_SECONDS = 930
 _ROLE = "openrek-functions"
 
@@ -156,13 +158,15 @@ def logs(
         group = functions.get_function_configuration(FunctionName=name)["LoggingConfig"]["LogGroup"]
         shown: set[str] = set()
         while True:
-            for event in _events(service, group, start):
+            found = list(_events(service, group, start))
+            for event in found:
                 if event["eventId"] not in shown:
-                    shown.add(event["eventId"])
                     when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                     typer.echo(f"{when:%H:%M:%S}.{event['timestamp'] % 1000:03d} {event['message'].rstrip()}")
             if not follow:
                 return
+            shown = {event["eventId"] for event in found}
+            start = max(start, round(time.time() * 1000) - LATE)
             sys.stdout.flush()
             with contextlib.suppress(KeyboardInterrupt):
                 time.sleep(LOOK_EVERY)

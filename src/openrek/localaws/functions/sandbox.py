@@ -40,6 +40,7 @@ RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
 _MEGABYTE = 1024 * 1024
 _LOOK_EVERY = 0.1
 _LOOK_AT_CHILDREN = 5
+_WRITE_EVERY = 10
 _PIPE_READ = 65_536
 _PIPE_HOLDS = 16
 _FLUSH_AT = 1024 * 1024
@@ -179,6 +180,7 @@ class Sandbox:
         self._over_memory = False
         self._ended = asyncio.Event()
         self._waiting: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -356,7 +358,7 @@ class Sandbox:
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
     async def _measure(self) -> None:
-        """Look at the memory, and end what uses more than it may."""
+        """Look at the memory, and end what uses more than it may; write the log now and then."""
         most, looks = self.function.configuration.memory * _MEGABYTE, 0
         while self._process is not None and self.alive:
             looks += 1
@@ -368,6 +370,10 @@ class Sandbox:
             if used > most:
                 self._over_memory = True
                 self.kill()
+            if looks % _WRITE_EVERY == 0:
+                # Whoever follows the log sees what a function prints while it runs. Begun, a write is not given up.
+                self._writing = asyncio.create_task(self._write())
+                await asyncio.shield(self._writing)
             await asyncio.sleep(_LOOK_EVERY)
 
     def _readable(self) -> None:
