@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from segment_clips import HEIGHT, PHOTOGRAPHS, WIDTH, Picture, dissolve, faded, film, pan, plain, segments, spans, take, wipe
 
 
