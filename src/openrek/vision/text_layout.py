@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +51,8 @@ class TextLayout(Measure):
         return [self._of(picture) for picture in seen]
 
     def _of(self, picture: Picture) -> Columns:
+        import cv2  # in the child only: the server knows the measures by name and version
+
         luma = picture.luma(WIDTH, HEIGHT)
         kernel = np.ones((STROKE, STROKE), np.uint8)
         lines = [line for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT) for line in _lines(_marks(cv2.morphologyEx(luma, kind, kernel)))]
@@ -66,6 +67,8 @@ class TextLayout(Measure):
 
 def _marks(hat: Any) -> Marks:
     """What may be letters."""
+    import cv2
+
     mask = (hat > CONTRAST).astype(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     found: Marks = np.asarray(stats[1:], np.int32)
