@@ -14,6 +14,9 @@ from openrek.errors import DatabaseOutdatedError
 
 Family = Literal["jobs", "localaws"]
 _READ_ONLY = "openrek_read_only"
+STANDSTILL = 300
+"""Seconds after which PostgreSQL ends a transaction in which nothing happens: a process that stands still in one would keep its jobs from
+everybody else. Longer than a notification can take to be published; the URL, the role or the database may say otherwise."""
 
 
 class Database:
@@ -43,6 +46,7 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             self.engine = create_engine(url, pool_pre_ping=True)
+            event.listen(self.engine, "connect", _configure_postgresql)
 
     @property
     def dialect(self) -> str:
@@ -128,6 +132,12 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000", "temp_store = MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _configure_postgresql(connection: Any, _: object) -> None:
+    name = "idle_in_transaction_session_timeout"
+    connection.execute("SELECT set_config(%s, %s, false) WHERE current_setting(%s) = '0'", (name, f"{STANDSTILL}s", name))
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -67,10 +67,10 @@ def undisturbed(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping
 
 
 @pytest.fixture(scope="session")
-def jobs_database_of(request: pytest.FixtureRequest) -> Callable[[str], Mapping[str, str]]:
-    """Settings of an empty job database: of "sqlite" or "postgresql"."""
+def jobs_database_of(request: pytest.FixtureRequest) -> Callable[..., Mapping[str, str]]:
+    """Settings of an empty job database: of "sqlite", or of "postgresql", with more for its URL."""
 
-    def settings(kind: str) -> Mapping[str, str]:
+    def settings(kind: str, query: Mapping[str, str] | None = None) -> Mapping[str, str]:
         if kind == "sqlite":
             return {}
         url, name = make_url(request.getfixturevalue("postgres_url")), f"chaos_{uuid.uuid4().hex}"
@@ -78,7 +78,7 @@ def jobs_database_of(request: pytest.FixtureRequest) -> Callable[[str], Mapping[
         with admin.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
         admin.dispose()
-        return {"OPENREK_DATABASE": url.set(database=name).render_as_string(hide_password=False)}
+        return {"OPENREK_DATABASE": url.set(database=name).update_query_dict(query or {}).render_as_string(hide_password=False)}
 
     return settings
 

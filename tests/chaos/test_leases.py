@@ -13,6 +13,8 @@ import pytest
 from chaos_site import REQUEST, VICTIM, Site
 
 LEASE = 2
+STANDSTILL = {"options": "-c idle_in_transaction_session_timeout=4s"}
+"""Of the URL: five minutes otherwise."""
 TITLE = "a worker stands still past its lease (2 s), another one takes over, the first wakes up"
 
 
@@ -40,7 +42,7 @@ def cases() -> Iterator[object]:
 
 @pytest.mark.parametrize(("database", "step", "position", "nth"), list(cases()))
 def test_the_first_is_fenced_off(database, step, position, nth, jobs_database_of, tmp_path, clip, intact, report):
-    settings = {**jobs_database_of(database), "OPENREK_WORKER__LEASE_SECONDS": str(LEASE)}
+    settings = {**jobs_database_of(database, STANDSTILL), "OPENREK_WORKER__LEASE_SECONDS": str(LEASE)}
     with Site(tmp_path / "site", settings) as site:
         site.start()
         site.prepare()

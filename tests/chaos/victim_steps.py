@@ -71,6 +71,8 @@ class Trap:
         self._reached: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._at = threading.local()
+        self.writing = threading.RLock()
+        """Held by the thread that writes: whoever stands still in a transaction on SQLite locks everybody out, be it another thread's."""
 
     def at(self, step: str, position: str) -> None:
         """Strike, if the plan says so."""
@@ -148,6 +150,10 @@ class Trap:
         setattr(owner, method, staticmethod(wrapped) if isinstance(found, staticmethod) else wrapped)
 
     def _strike(self, plan: Plan) -> None:
+        with self.writing if plan.signal == signal.SIGSTOP else contextlib.nullcontext():
+            self._hit(plan)
+
+    def _hit(self, plan: Plan) -> None:
         targets = [process for role in sorted(plan.targets, key=lambda role: role == self._role) for process in self._processes(role)]
         draft = self._folder / "struck.draft"
         draft.write_text(json.dumps([process.pid for process in targets]))
@@ -193,7 +199,7 @@ def wrap_database(trap: Trap) -> None:
         step = trap.step
         if step is not None:
             trap.at(step, "before")
-        with write(database) as connection:
+        with trap.writing, write(database) as connection:
             yield connection
             if step is not None:
                 trap.at(step, "inside")
