@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-OPENREK_MODELS ?= $(wildcard ../shared/models)
+OPENREK_MODELS ?= $(abspath $(wildcard ../shared/models))
 export OPENREK_MODELS
 
 .DEFAULT_GOAL := help

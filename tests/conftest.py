@@ -25,8 +25,9 @@ SHARED = Path(os.environ.get("OPENREK_SHARED", Path(__file__).resolve().parents[
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allows_errors: the test may log at ERROR")
-    if not os.environ.get("OPENREK_MODELS") and (SHARED / "models").is_dir():
-        os.environ["OPENREK_MODELS"] = str(SHARED / "models")
+    folders = [Path(folder) for folder in os.environ.get("OPENREK_MODELS", "").split(os.pathsep) if folder] or [SHARED / "models"]
+    # Whole paths: servers under test work elsewhere.
+    os.environ["OPENREK_MODELS"] = os.pathsep.join(str(folder.absolute()) for folder in folders if folder.is_dir())
 
 
 @pytest.fixture(autouse=True)

@@ -130,8 +130,8 @@ class Settings(BaseSettings):
 
     @property
     def model_folders(self) -> tuple[Path, ...]:
-        """Folders of model files that the user named."""
-        return tuple(Path(folder) for folder in self.models.split(os.pathsep) if folder)
+        """Folders of model files that the user named; whole paths, as processes that work elsewhere are told of the files in them."""
+        return tuple(Path(folder).absolute() for folder in self.models.split(os.pathsep) if folder)
 
     def of_feature(self, name: str) -> dict[str, Any]:
         """The settings of a feature as JSON values: what a job keeps of them."""

@@ -61,7 +61,7 @@ def test_sample_class_for_video_detection(video: Path) -> None:
     need(EXAMPLES / "rekognition_video_detection.py")
     printed = run_client(sys.executable, "-c", USE_THE_CLASS, video, PYTHONPATH=str(EXAMPLES))
     assert "with status SUCCEEDED" in printed
-    for name in ("Person", "Cat", "Cup"):
+    for name in ("Person", "Cat", "Motorcycle"):
         assert f"found {{'name': '{name}', 'timestamp': " in printed
     for thing in ("role", "queue", "topic"):
         assert f"Deleted {thing} " in printed

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data
+from skimage import data, io
 
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT = 640, 360
@@ -28,8 +28,8 @@ def cat() -> Picture:
     return data.chelsea()
 
 
-def cup() -> Picture:
-    return data.coffee()
+def motorcycle() -> Picture:
+    return np.asarray(io.imread(Path(data.__file__).with_name("motorcycle_left.png")))[..., :3]
 
 
 def nothing() -> Picture:

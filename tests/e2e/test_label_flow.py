@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_media import FILM, cat, cup, fitted, slides
+from e2e_media import FILM, cat, fitted, motorcycle, slides
 
 from real_server import Server
 
@@ -26,15 +26,15 @@ def sampled(seconds: float) -> list[int]:
 
 @pytest.fixture(scope="module")
 def video(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return slides(tmp_path_factory.mktemp("flow") / "cat and cup.mp4", [fitted(cat()), fitted(cup())], FRAMES)
+    return slides(tmp_path_factory.mktemp("flow") / "cat and motorcycle.mp4", [fitted(cat()), fitted(motorcycle())], FRAMES)
 
 
 def test_from_upload_to_pages(video: Path, server: Server) -> None:
     channel, queue = server.channel("flow")
     s3, rekognition = server.client("s3"), server.client("rekognition")
     s3.create_bucket(Bucket="flow")
-    s3.upload_file(str(video), "flow", "films/cat and cup.mp4")
-    where = {"S3Object": {"Bucket": "flow", "Name": "films/cat and cup.mp4"}}
+    s3.upload_file(str(video), "flow", "films/cat and motorcycle.mp4")
+    where = {"S3Object": {"Bucket": "flow", "Name": "films/cat and motorcycle.mp4"}}
     request = {"Video": where, "ClientRequestToken": "flow-1", "NotificationChannel": channel, "JobTag": "flow"}
     job_id = rekognition.start_label_detection(**request)["JobId"]
 
@@ -45,7 +45,7 @@ def test_from_upload_to_pages(video: Path, server: Server) -> None:
         "Status": "SUCCEEDED",
         "API": "StartLabelDetection",
         "JobTag": "flow",
-        "Video": {"S3ObjectName": "films/cat and cup.mp4", "S3Bucket": "flow"},
+        "Video": {"S3ObjectName": "films/cat and motorcycle.mp4", "S3Bucket": "flow"},
     }
 
     whole = rekognition.get_label_detection(JobId=job_id)
@@ -65,7 +65,7 @@ def test_from_upload_to_pages(video: Path, server: Server) -> None:
     check_rows(rows)
     change = FRAMES * 1000 / FILM
     assert {row["Timestamp"] for row in rows if row["Label"]["Name"] == "Cat"} == {t for t in sampled(4) if t < change}
-    assert {row["Timestamp"] for row in rows if row["Label"]["Name"] == "Cup"} == {t for t in sampled(4) if change <= t < 4004}
+    assert {row["Timestamp"] for row in rows if row["Label"]["Name"] == "Motorcycle"} == {t for t in sampled(4) if change <= t < 4004}
     by_name = server.rows(job_id, SortBy="NAME", MaxResults=7)
     assert by_name == sorted(rows, key=lambda row: (row["Label"]["Name"], -row["Label"]["Confidence"], row["Timestamp"]))
     check_segments(rows, server.rows(job_id, AggregateBy="SEGMENTS"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from e2e_media import cat, cup, fitted, slides
+from e2e_media import cat, fitted, motorcycle, slides
 from lambda_code import create, eventually, log_lines
 
 import openrek.cli
@@ -36,15 +36,15 @@ def test_an_upload_becomes_labels_by_way_of_two_functions(tmp_path: Path, server
     s3.put_bucket_notification_configuration(Bucket="tutorial-videos", NotificationConfiguration={"LambdaFunctionConfigurations": [rule]})
 
     s3.put_object(Bucket="tutorial-videos", Key="read me.txt", Body=b"no video")
-    video = slides(tmp_path / "video.mp4", [fitted(cat()), fitted(cup())], frames=24)
-    s3.upload_file(str(video), "tutorial-videos", "films/cat & cup.mp4")
+    video = slides(tmp_path / "video.mp4", [fitted(cat()), fitted(motorcycle())], frames=24)
+    s3.upload_file(str(video), "tutorial-videos", "films/cat & motorcycle.mp4")
 
     found = eventually(
         lambda: s3.list_objects_v2(Bucket="tutorial-labels").get("Contents"),
         f"no labels were stored: {log_lines(server, 'tutorial-start')} {log_lines(server, 'tutorial-collect')}",
     )
-    assert [one["Key"] for one in found] == ["films/cat & cup.mp4.labels.json"]
+    assert [one["Key"] for one in found] == ["films/cat & motorcycle.mp4.labels.json"]
     labels = json.loads(s3.get_object(Bucket="tutorial-labels", Key=found[0]["Key"])["Body"].read())
-    assert {"Cat", "Cup"} <= labels.keys()
+    assert {"Cat", "Motorcycle"} <= labels.keys()
     assert list(labels.values()) == sorted(labels.values(), reverse=True)
     assert sum(line.startswith("job ") for line in log_lines(server, "tutorial-start")) == 1

@@ -9,20 +9,20 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from e2e_media import cat, cup, fitted, nothing
+from e2e_media import cat, fitted, motorcycle, nothing
 
 from real_server import Server
 
 RATE = Fraction(30000, 1001)
-PARTS = (("cat", 60), ("black", 30), ("cup", 60), ("cat", 30))
+PARTS = (("cat", 60), ("black", 30), ("motorcycle", 60), ("cat", 30))
 SOUND_RATE = 48_000
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cat, silence, a cup, a cat again; a tone where there is a picture."""
+    """A cat, silence, a motorcycle, a cat again; a tone where there is a picture."""
     path = tmp_path_factory.mktemp("segments") / "programme.mp4"
-    pictures = {"cat": fitted(cat()), "cup": fitted(cup()), "black": nothing()}
+    pictures = {"cat": fitted(cat()), "motorcycle": fitted(motorcycle()), "black": nothing()}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", RATE, options={"preset": "ultrafast", "crf": "18", "x264-params": "keyint=30"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
