@@ -96,7 +96,9 @@ def test_the_log_is_followed_until_somebody_stops_it(run: Any, server: Server, t
     (tmp_path / "code.py").write_text("def handler(event, context): print('told', event['n'])\n")
     run("add", "followed", f"{tmp_path / 'code.py'}:handler")
     environment = os.environ | {"AWS_ENDPOINT_URL": server.url, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "openrek.cli.app", "functions", "logs", "followed", "-f"]
+    # A suite that runs in the background has SIGINT ignored, and so would its children.
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from openrek.cli.app import main; main()"
+    command = [sys.executable, "-c", program, "functions", "logs", "followed", "-f"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stdout is not None
         for number in (1, 2):

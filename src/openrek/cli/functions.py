@@ -157,21 +157,19 @@ def logs(
     with _client("lambda", endpoint) as functions, _client("logs", endpoint) as service:
         group = functions.get_function_configuration(FunctionName=name)["LoggingConfig"]["LogGroup"]
         shown: set[str] = set()
-        while True:
-            found = list(_events(service, group, start))
-            for event in found:
-                if event["eventId"] not in shown:
-                    when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-                    typer.echo(f"{when:%H:%M:%S}.{event['timestamp'] % 1000:03d} {event['message'].rstrip()}")
-            if not follow:
-                return
-            shown = {event["eventId"] for event in found}
-            start = max(start, round(time.time() * 1000) - LATE)
-            sys.stdout.flush()
-            with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                found = list(_events(service, group, start))
+                for event in found:
+                    if event["eventId"] not in shown:
+                        when = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                        typer.echo(f"{when:%H:%M:%S}.{event['timestamp'] % 1000:03d} {event['message'].rstrip()}")
+                if not follow:
+                    return
+                shown = {event["eventId"] for event in found}
+                start = max(start, round(time.time() * 1000) - LATE)
+                sys.stdout.flush()
                 time.sleep(LOOK_EVERY)
-                continue
-            return
 
 
 def _events(service: Any, group: str, start: int) -> Iterator[Any]:
