@@ -61,7 +61,7 @@ def test_the_printed_lines_are_all_that_a_program_needs(tmp_path: Path, monkeypa
 
 
 @pytest.fixture(scope="module")
-def film(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slides(tmp_path_factory.mktemp("command") / "cat [and] motorcycle.mp4", [fitted(cat()), fitted(motorcycle())], 36)
 
 

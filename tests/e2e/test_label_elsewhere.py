@@ -25,7 +25,7 @@ def shown(server: Server, job_id: str, database: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("jobs_database", ["postgresql"], indirect=True)
-def test_jobs_in_postgresql_videos_and_topics_elsewhere(server: Server, jobs_database: Database, shared: Path, tmp_path: Path) -> None:
+def test_jobs_in_postgresql_videos_and_topics_elsewhere(server: Server, jobs_database: Database, tmp_path: Path) -> None:
     channel, queue = server.channel("elsewhere")
     film = slides(tmp_path / "film.mp4", [fitted(cat())], 24)
     video = server.put("elsewhere", "film.mp4", film)

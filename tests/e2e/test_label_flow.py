@@ -25,7 +25,7 @@ def sampled(seconds: float) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def video(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slides(tmp_path_factory.mktemp("flow") / "cat and motorcycle.mp4", [fitted(cat()), fitted(motorcycle())], FRAMES)
 
 

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def clips(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("requests")
 
 

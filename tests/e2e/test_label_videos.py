@@ -114,7 +114,7 @@ def test_a_video(name: str, batch: Batch, server: Server) -> None:
     ],
 )
 def test_labels_are_where_they_are_seen(
-    name: str, frames: int, rate: Fraction, coding: str, shown_at: Callable[[int], int], shared: Path, server: Server, tmp_path: Path
+    name: str, frames: int, rate: Fraction, coding: str, shown_at: Callable[[int], int], server: Server, tmp_path: Path
 ) -> None:
     path = slides(tmp_path / name, [fitted(cat()), fitted(motorcycle())], frames, rate, coding)
     page = server.wait(server.start(server.put("odd", name, path)))
