@@ -71,8 +71,9 @@ class Trap:
         self._reached: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._at = threading.local()
-        self.writing = threading.RLock()
-        """Held by the thread that writes: whoever stands still in a transaction on SQLite locks everybody out, be it another thread's."""
+        self.writing = threading.RLock() if role == "worker" else contextlib.nullcontext()
+        """Held by a worker's thread that writes: a worker that stands still in a transaction on SQLite locks everybody out, be the
+        transaction another thread's. A server's transactions wait for each other."""
 
     def at(self, step: str, position: str) -> None:
         """Strike, if the plan says so."""
