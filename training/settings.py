@@ -31,7 +31,12 @@ FINE: tuple[Phase, ...] = (
     (1.0, {320: 0.30, 416: 0.70}),
 )
 
-SCHEDULES: dict[str, tuple[Phase, ...]] = {"whole": PHASES, "fine": FINE}
+FURTHER: tuple[Phase, ...] = (
+    (0.5, {256: 0.35, 320: 0.30, 416: 0.15, 512: 0.20}),
+    (1.0, {256: 0.15, 320: 0.35, 416: 0.10, 512: 0.40}),
+)
+
+SCHEDULES: dict[str, tuple[Phase, ...]] = {"whole": PHASES, "fine": FINE, "further": FURTHER}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -30,8 +31,10 @@ from training.losses import MapLoss
 from training.network import Pupil
 from training.optimiser import Muon
 from training.settings import SCHEDULES, SIDES, Settings, shared
+from training.shipped import load_exported
 
 SAVE_EVERY = 200  # steps, some two minutes
+MEASURED = 64  # pictures on which normalisation is measured for weights out of an exported file
 
 
 @dataclasses.dataclass(slots=True)
@@ -180,7 +183,7 @@ def main() -> None:
     parser.add_argument("--batch", type=float, default=Settings.batch)
     parser.add_argument("--hint", type=float, default=Settings.hint)
     parser.add_argument("--leave-out", nargs="*", default=[], help="sources of the corpus")
-    parser.add_argument("--start", type=Path, help="weights to begin from (mean.pt of another run)")
+    parser.add_argument("--start", type=Path, help="weights to begin from: mean.pt of another run, or the file that is shipped")
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--pid-file", type=Path)
@@ -211,7 +214,11 @@ def main() -> None:
     print(f"{len(photographs)} photographs", flush=True)
     painter = Painter(photographs, odds(photographs))
     net = Pupil()
-    if args.start:
+    if args.start and args.start.suffix == ".onnx":
+        pictures = [painter.picture(np.random.default_rng([settings.seed, k]), 416).pixels for k in range(MEASURED)]
+        shown = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 64
+        load_exported(net.detector, onnx.load(str(args.start)), shown)
+    elif args.start:
         load_weights(net.detector, args.start)
     mean = Pupil()
     mean.load_state_dict(net.state_dict())

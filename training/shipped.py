@@ -1,0 +1,78 @@
+"""The detector out of an exported file, f32 or int8, so that a training can go on from what is shipped.
+
+Export folds batch normalisation into the convolutions before it. Here it is measured anew: on pictures, layer by layer, so that the
+network answers as the file does and learns as it did before. Only the length that a filter had is lost, to which normalisation is blind. It
+decides how far a step of the optimiser turns the filter, so it becomes what training leaves.
+"""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import torch
+from onnx import ModelProto, numpy_helper
+from torch import Tensor, nn
+
+from training.network import Conv, Detector
+
+LENGTH, STEM = 0.23, 48
+"""Of a filter at the end of a training; inputs of the stem's filters, which keep the length that they have: their optimiser is another."""
+
+
+def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Weight and bias of each convolution, by the name of its module in `Detector`; of two looks at a picture those of the first."""
+    held = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in held:
+            weight, scale = held[node.input[0]], held[node.input[1]]
+            zero = held[node.input[2]].astype(np.float32)
+            shape = [-1] + [1] * (weight.ndim - 1) if scale.ndim else []
+            held[node.output[0]] = ((weight - zero.reshape(shape)) * scale.reshape(shape)).astype(np.float32)
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            found.setdefault(_module(node.name), (held[node.input[1]].copy(), held[node.input[2]].copy()))
+    return found
+
+
+def _module(node: str) -> str:
+    """`/net/s4/s4.0/a/a.0/Conv`, in a second look `…/a.0_1/Conv` → `s4.0.a.0`: a part that begins with the one before stands for both."""
+    parts = [*re.sub(r"_\d+/Conv$", "/Conv", node).strip("/").split("/")[1:-1], ""]
+    return ".".join(part for part, following in pairwise(parts) if not following.startswith(f"{part}."))
+
+
+@torch.no_grad()
+def load_exported(net: Detector, model: ModelProto, pictures: Tensor) -> None:
+    """Fill `net` in place. `pictures` (n, 3, h, w) as `Detector` takes them: what normalisation is measured on."""
+    named = dict(net.named_modules())
+    for name, (weight, bias) in convolutions(model).items():
+        convolution = named[name]
+        assert isinstance(convolution, nn.Conv2d)
+        convolution.weight.copy_(torch.from_numpy(weight))
+        if convolution.bias is not None:
+            convolution.bias.copy_(torch.from_numpy(bias))
+        else:
+            normalisation = named[f"{name.removesuffix('.0')}.1"]
+            normalisation.bias.copy_(torch.from_numpy(bias))
+    hooks = [module.register_forward_hook(_normalise) for module in net.modules() if isinstance(module, Conv)]
+    net(pictures)
+    for hook in hooks:
+        hook.remove()
+
+
+def _normalise(module: Conv, inputs: tuple[Tensor], _: Tensor) -> Tensor:
+    """Let the normalisation measure what its convolution gives, undo what it does to it, and answer with the folded bias added."""
+    convolution, normalisation, activation = module
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(normalisation, nn.BatchNorm2d)
+    given, folded = convolution(inputs[0]), normalisation.bias.clone()
+    variance, mean = torch.var_mean(given, (0, 2, 3), correction=0)
+    shrunk = convolution.weight.flatten(1).norm(dim=1).clamp(min=1e-6) / LENGTH
+    if convolution.in_channels == STEM:
+        shrunk = torch.ones_like(shrunk)
+    convolution.weight.div_(shrunk[:, None, None, None])
+    normalisation.running_mean.copy_(mean / shrunk)
+    normalisation.running_var.copy_(variance / shrunk**2)
+    normalisation.weight.copy_(shrunk * (normalisation.running_var + normalisation.eps).sqrt())
+    normalisation.bias.copy_(folded + mean)
+    return activation(given + folded[:, None, None])
