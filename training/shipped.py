@@ -23,7 +23,9 @@ def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Weight and bias of each convolution, by the name of its module in `Detector`; of two looks at a picture those of the first."""
     held = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in held:
+        if node.op_type == "Identity" and node.input[0] in held:
+            held[node.output[0]] = held[node.input[0]]
+        elif node.op_type == "DequantizeLinear" and node.input[0] in held:
             weight, scale = held[node.input[0]], held[node.input[1]]
             zero = held[node.input[2]].astype(np.float32)
             shape = [-1] + [1] * (weight.ndim - 1) if scale.ndim else []

@@ -1,13 +1,7 @@
 """The parts of the training recipe that need no PyTorch."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from training.augment import Painter
 from training.corpus import Photograph, odds
 
