@@ -149,6 +149,25 @@ def test_versions_are_named(cloud, s3, queue):
     ]
 
 
+@pytest.mark.parametrize("versioning", [None, "Enabled"])
+def test_what_is_removed_is_told_with_the_time_of_the_removal(cloud, s3, queue, versioning):
+    if versioning:
+        s3("PutBucketVersioning", VersioningConfiguration={"Status": versioning})
+    watch(cloud, s3, queue, "s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+    version = put(s3, "a").get("VersionId")
+    for _ in range(20):  # within the same millisecond
+        s3("DeleteObject", Key="a")
+        put(s3, "a")
+    cloud.clock.advance(seconds=5)
+    s3("DeleteObject", Key="a", **({"VersionId": version} if version else {}))
+    records = [record for _ in range(5) for record in told(cloud, queue)]
+    assert records[-1]["eventName"] == "ObjectRemoved:Delete"
+    assert records[-1]["eventTime"] == "2023-11-14T22:13:25.000Z"
+    sequencers = [record["s3"]["object"]["sequencer"] for record in records]
+    assert len(sequencers) == 42
+    assert sequencers == sorted(set(sequencers))
+
+
 def test_prefix_and_suffix(cloud, s3, queue):
     watch(cloud, s3, queue, "s3:ObjectCreated:Put", prefix="in/", suffix=".mp4")
     for key in ("in/a.mp4", "in/a.txt", "out/a.mp4", "in.mp4"):
@@ -207,6 +226,8 @@ ARN = "arn:aws:sqs:eu-west-1:000000000000:news"
     ("rules", "message"),
     [
         ([rule(ARN, "s3:Nothing:*")], "The event is not supported for notifications"),
+        ([rule(ARN, "s3:ObjectCreated:*") | {"QueueArn": "arn:aws:sns:eu-west-1:000000000000:news"}], "The ARN could not be parsed"),
+        ([rule(ARN, "s3:ObjectCreated:*") | {"QueueArn": "news"}], "The ARN could not be parsed"),
         ([rule(ARN.replace("news", "none"), "s3:ObjectCreated:*")], "Unable to validate the following destination configurations"),
         ([rule(ARN.replace("eu-west-1", "us-east-1"), "s3:ObjectCreated:*")], "The notification destination service region is not valid"),
         ([rule(ARN, "s3:ObjectCreated:*"), rule(ARN, "s3:ObjectCreated:Put")], "Configurations overlap"),

@@ -33,13 +33,13 @@ def record(change: Change, rule: str, caller: Caller, region: str, version: str 
         about |= {"size": entry.size, "eTag": entry.etag}
     if version is not None:
         about["versionId"] = version
-    about["sequencer"] = f"{entry.stamp or entry.modified * 1_000_000:018X}"
+    about["sequencer"] = f"{change.stamp:018X}"
     owner = hashlib.sha256(caller.account.encode()).hexdigest()[:14].upper()
     told = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": region,
-        "eventTime": timestamp(entry.modified),
+        "eventTime": timestamp(change.stamp // 1_000_000),
         "eventName": change.event,
         "userIdentity": {"principalId": f"AWS:{caller.access_key_id or 'ANONYMOUS'}"},
         "requestParameters": {"sourceIPAddress": "127.0.0.1"},

@@ -13,9 +13,11 @@ from typing import Any
 
 from openrek.awsmodel.calls import Params, ServiceError
 from openrek.awsmodel.services import load_service
+from openrek.localaws.arns import parse_arn
 from openrek.localaws.s3.errors import invalid_argument, not_implemented
 
 _KINDS = {"LambdaFunctionConfigurations": "LambdaFunctionArn", "QueueConfigurations": "QueueArn", "TopicConfigurations": "TopicArn"}
+_SERVICES = {"LambdaFunctionArn": "lambda", "QueueArn": "sqs", "TopicArn": "sns"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,9 @@ def rules(configuration: Mapping[str, Any]) -> Iterator[Rule]:
 
 
 def _checked_rule(rule: Mapping[str, Any], target: str) -> Params:
-    if not rule.get(target):
-        raise invalid_argument("The ARN could not be parsed", target, "")
+    arn = parse_arn(rule.get(target) or "")
+    if arn is None or arn.service != _SERVICES[target]:
+        raise invalid_argument("The ARN could not be parsed", target, rule.get(target) or "")
     if not rule.get("Events"):
         raise ServiceError("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
     known = load_service("s3").shapes["Event"].enum

@@ -57,12 +57,15 @@ class Change:
         Which one.
     entry
         The version that there is now, or that there was.
+    stamp
+        When, in nanoseconds since 1970; of two changes of a key the later one has the larger.
     """
 
     event: str
     bucket: str
     key: str
     entry: Entry
+    stamp: int
 
 
 Observer = Callable[[Change], None]
@@ -163,7 +166,7 @@ class Bucket(Versions):
             self._drop(key, before, keep=(new, *kept))
             if plain and not kept:
                 self._hidden.discard(key)
-            self._tell(event, key, new)
+            self._tell(event, key, new, stamp)
         return new
 
     def delete(self, key: str, check: Check) -> Entry | None:
@@ -287,9 +290,9 @@ class Bucket(Versions):
         if all(stored.plain for stored in found):
             self._hidden.discard(key)
 
-    def _tell(self, event: str, key: str, entry: Entry) -> None:
+    def _tell(self, event: str, key: str, entry: Entry, stamp: int | None = None) -> None:
         if self._observer is not None:
-            self._observer(Change(event, self.name, key, entry))
+            self._observer(Change(event, self.name, key, entry, self.stamps.next() if stamp is None else stamp))
 
 
 def _kept(found: Iterable[Stored], *, enabled: bool) -> tuple[Entry, ...]:
