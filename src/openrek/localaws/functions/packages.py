@@ -25,6 +25,8 @@ from openrek.localaws.functions.errors import invalid
 
 LARGEST_UNPACKED = 262_144_000
 _LARGEST_LINK = 4096
+_LONGEST_NAME = 255
+_LONGEST_PATH = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,9 @@ def check(data: bytes) -> None:
             raise invalid("Uploaded file must be a non-empty zip")
         if sum(member.file_size for member in members) > LARGEST_UNPACKED:
             raise invalid(f"Unzipped size must be smaller than {LARGEST_UNPACKED} bytes")
-        links = {os.path.normpath(member.filename) for member in members if _is_link(member)}
+        files = {os.path.normpath(member.filename) for member in members if not member.is_dir()}
         for member in members:
-            _check_member(archive, member, links)
+            _check_member(archive, member, files)
         if archive.testzip() is not None:
             raise _damaged()
 
@@ -147,10 +149,14 @@ def _damaged() -> Exception:
     return invalid("Could not unzip uploaded file. Please check your file, then try to upload again.")
 
 
-def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, links: Collection[str]) -> None:
-    """Refuse a member that lies outside of the folder, or behind a link, and a link that may lead outside."""
+def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, files: Collection[str]) -> None:
+    """Refuse a member that no folder can hold, that lies outside, or behind a file or link, and a link that may lead outside."""
     parts = PurePosixPath(os.path.normpath(member.filename))
-    if parts.is_absolute() or ".." in parts.parts or "\0" in member.filename or any(str(parent) in links for parent in parts.parents):
+    if parts.is_absolute() or ".." in parts.parts or "\0" in member.filename or any(str(parent) in files for parent in parts.parents):
+        raise _damaged()
+    if len(os.fsencode(parts)) > _LONGEST_PATH or any(len(os.fsencode(name)) > _LONGEST_NAME for name in parts.parts):
+        raise _damaged()
+    if (str(parts) in files) if member.is_dir() else not parts.parts:
         raise _damaged()
     if _is_link(member):
         if member.file_size > _LARGEST_LINK:
