@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from openrek.awsmodel.calls import Params
+from openrek.localaws import json_text
 from openrek.localaws.arns import parse_arn
 from openrek.localaws.functions.errors import invalid, not_json
 
@@ -212,8 +213,8 @@ def checked_event(payload: bytes) -> bytes:
     if not payload:
         return b"{}"
     try:
-        json.loads(payload)
-    except (ValueError, RecursionError) as error:
+        json_text.parse(payload.decode())
+    except ValueError as error:
         raise not_json(str(error)) from None
     return payload
 
@@ -229,7 +230,7 @@ def checked_client_context(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        return json.dumps(json.loads(base64.b64decode(text, validate=True)))
+        return json.dumps(json_text.parse(base64.b64decode(text, validate=True)))
     except ValueError:
         raise not_json("the client context is not the base64 of a JSON object") from None
 

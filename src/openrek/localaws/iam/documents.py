@@ -5,10 +5,10 @@ They are kept and told, never judged: everybody who can sign may do everything h
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import quote
 
+from openrek.localaws import json_text
 from openrek.localaws.iam.errors import limit_exceeded, malformed_document
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
@@ -63,7 +63,7 @@ def _statements(text: str, largest: int) -> list[dict[str, Any]]:
     if len("".join(text.split())) > largest:
         raise limit_exceeded(f"Cannot exceed quota for PolicySize: {largest}")
     try:
-        document = json.loads(text)
+        document = json_text.parse(text)
     except ValueError:
         raise malformed_document("This policy contains invalid Json") from None
     if not isinstance(document, dict) or not _TOP.issuperset(document) or "Statement" not in document:

@@ -30,6 +30,8 @@ _LARGEST_PAGE = 1_048_576
 _DAY = 86_400_000
 _OLDEST = 14 * _DAY
 _NEWEST = 2 * 3_600_000
+_LARGEST_NUMBER = 2**63 - 1
+"""That the database holds."""
 _TOKEN = re.compile(r"([fb])/(\d{20})(\d{36})")
 
 Event = tuple[int, str]
@@ -201,9 +203,10 @@ def _event_id(position: Position) -> str:
 def _place(token: str) -> tuple[Position, bool]:
     """The place in a token, and whether it leads forward."""
     found = _TOKEN.fullmatch(token)
-    if found is None:
+    place = (int(found[2]), int(found[3])) if found is not None else (0, 0)
+    if found is None or max(place) > _LARGEST_NUMBER:
         raise invalid("The specified nextToken is invalid.")
-    return (int(found[2]), int(found[3])), found[1] == "f"
+    return place, found[1] == "f"
 
 
 def _check_batch(found: Sequence[Event]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from openrek.awsmodel.calls import Caller, Params, ServiceError
+from openrek.localaws import json_text
 from openrek.localaws.s3.describing import checked_tags
 from openrek.localaws.s3.storage import Storage
 
@@ -51,7 +51,7 @@ class Document:
 
 def _check_policy(policy: str) -> None:
     try:
-        valid = isinstance(json.loads(policy), dict)
+        valid = isinstance(json_text.parse(policy), dict)
     except ValueError:
         valid = False
     if not valid:

@@ -11,6 +11,8 @@ from openrek.localaws.s3.records import Entry
 
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII | re.IGNORECASE)
 _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)", re.ASCII)
+_DIGITS = 40
+"""More than any number of bytes has; Python converts a few thousand at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ def requested_range(text: str, size: int) -> ByteRange | None:
     if found is None or found[1] == found[2] == "":
         return None
     if found[1] == "":
-        length = min(int(found[2]), size)
+        length = min(_number(found[2]), size)
         start = size - length
     else:
-        start = int(found[1])
-        last = min(int(found[2]), size - 1) if found[2] else size - 1
-        if found[2] and int(found[2]) < start:
+        start = _number(found[1])
+        last = min(_number(found[2]), size - 1) if found[2] else size - 1
+        if found[2] and _number(found[2]) < start:
             return None
         length = last - start + 1
     if length <= 0:
@@ -91,12 +93,17 @@ def copied_range(text: str, size: int) -> ByteRange:
     """
     name = "x-amz-copy-source-range"
     found = _COPY_RANGE.fullmatch(text)
-    if found is None or int(found[1]) > int(found[2]):
+    first, last = (_number(found[1]), _number(found[2])) if found is not None else (1, 0)
+    if first > last:
         message = (
             f"The {name} value must be of the form bytes=first-last where first and last are the zero-based offsets "
             "of the first and last bytes to copy"
         )
         raise invalid_argument(message, name, text)
-    if int(found[2]) >= size:
+    if last >= size:
         raise invalid_argument(f"Range specified is not valid for source object of size: {size}", name, text)
-    return ByteRange(int(found[1]), int(found[2]) - int(found[1]) + 1, size)
+    return ByteRange(first, last - first + 1, size)
+
+
+def _number(digits: str) -> int:
+    return int(digits.lstrip("0")[:_DIGITS] or "0")

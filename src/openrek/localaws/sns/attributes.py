@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from openrek.localaws import json_text
+from openrek.localaws.sns import delivery
 from openrek.localaws.sns.errors import invalid
 
 _FEEDBACK = re.compile(r"(HTTP|Firehose|Lambda|SQS|Application)((Success|Failure)FeedbackRoleArn|SuccessFeedbackSampleRate)")
@@ -51,19 +53,21 @@ def check(name: str, value: str, prefix: str) -> None:
         raise invalid(f"{prefix}SignatureVersion: Invalid value [{value}]. Must be 1 or 2.")
     if name == "TracingConfig" and value not in ("PassThrough", "Active"):
         raise invalid(f"{prefix}TracingConfig: Invalid value [{value}]. Must be PassThrough or Active.")
-    if name in ("DeliveryPolicy", "Policy") and not isinstance(_parsed(value), dict):
+    if name == "DeliveryPolicy":
+        delivery.check_of_topic(value, prefix)
+    if name == "Policy" and not isinstance(_parsed(value), dict):
         raise invalid(f"{prefix}{name}: failed to parse JSON.")
 
 
 def derived(arn: str, account: str, kept: Mapping[str, str]) -> dict[str, str]:
     """Attributes that a topic has without anybody setting them."""
-    delivery = _merged(_DELIVERY, _parsed(kept.get("DeliveryPolicy") or "{}"))
+    policy = _merged(_DELIVERY, _parsed(kept.get("DeliveryPolicy") or "{}"))
     return {
         "TopicArn": arn,
         "Owner": account,
         "DisplayName": "",
         "Policy": default_policy(arn, account),
-        "EffectiveDeliveryPolicy": json.dumps(delivery, separators=(",", ":")),
+        "EffectiveDeliveryPolicy": json.dumps(policy, separators=(",", ":")),
     }
 
 
@@ -88,7 +92,7 @@ def default_policy(arn: str, account: str) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json_text.parse(text)
     except ValueError:
         return None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from openrek.localaws import json_text
 from openrek.localaws.sns.errors import invalid
 
 CONTENT_TYPE = "text/plain; charset=UTF-8"
@@ -21,6 +23,7 @@ _RETRIES: Mapping[str, Any] = {
 _MOST_RETRIES = 100
 _LONGEST_DELAY = 3600
 _FUNCTIONS = ("linear", "arithmetic", "geometric", "exponential")
+_HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")
 
 
 def check(text: str, prefix: str) -> None:
@@ -31,21 +34,21 @@ def check(text: str, prefix: str) -> None:
     ServiceError
         It is not a policy.
     """
-    try:
-        policy = json.loads(text)
-    except ValueError:
-        raise invalid(f"{prefix}DeliveryPolicy: failed to parse JSON.") from None
-    if not isinstance(policy, dict) or not isinstance(policy.get("healthyRetryPolicy") or {}, dict):
-        raise invalid(f"{prefix}DeliveryPolicy: failed to parse JSON.")
-    retries = {**_RETRIES, **(policy.get("healthyRetryPolicy") or {})}
-    wrong = next((name for name, value in retries.items() if name not in _RETRIES or not _is_fit(name, value)), None)
-    if wrong is not None:
-        raise invalid(f"{prefix}DeliveryPolicy: {wrong} has no value that it may have")
-    if retries["minDelayTarget"] > retries["maxDelayTarget"]:
-        raise invalid(f"{prefix}DeliveryPolicy: minDelayTarget must not be larger than maxDelayTarget")
-    fixed = sum(retries[name] for name in ("numNoDelayRetries", "numMinDelayRetries", "numMaxDelayRetries"))
-    if fixed > retries["numRetries"]:
-        raise invalid(f"{prefix}DeliveryPolicy: numRetries must not be smaller than the number of retries in its phases")
+    _check_parts(_object(text, prefix), ("healthyRetryPolicy", "throttlePolicy", "requestPolicy"), prefix)
+
+
+def check_of_topic(text: str, prefix: str) -> None:
+    """Refuse a topic's policy that SNS would refuse; parameters as of `check`.
+
+    Raises
+    ------
+    ServiceError
+        It is not a policy.
+    """
+    of_http = _object(text, prefix).get("http") or {}
+    if not isinstance(of_http, dict):
+        raise invalid(f"{prefix}DeliveryPolicy: http must be an object")
+    _check_parts(of_http, ("defaultHealthyRetryPolicy", "defaultThrottlePolicy", "defaultRequestPolicy"), prefix)
 
 
 def effective(topic: Mapping[str, str], subscription: Mapping[str, str]) -> dict[str, Any]:
@@ -88,6 +91,40 @@ def pauses(policy: Mapping[str, Any]) -> list[float]:
         between = [shortest * (longest / max(shortest, 1)) ** step for step in steps]
     between = [round(seconds, 3) for seconds in between]
     return [0.0] * phases[0] + [float(shortest)] * phases[1] + between + [float(longest)] * phases[2]
+
+
+def _object(text: str, prefix: str) -> dict[str, Any]:
+    try:
+        policy = json_text.parse(text)
+    except ValueError:
+        policy = None
+    if not isinstance(policy, dict):
+        raise invalid(f"{prefix}DeliveryPolicy: failed to parse JSON.")
+    return policy
+
+
+def _check_parts(policy: Mapping[str, Any], names: tuple[str, str, str], prefix: str) -> None:
+    """Check the three parts of a policy, which topics and subscriptions call by different names."""
+    parts = [policy.get(name) or {} for name in names]
+    strange = next((name for name, part in zip(names, parts, strict=True) if not isinstance(part, dict)), None)
+    if strange is not None:
+        raise invalid(f"{prefix}DeliveryPolicy: {strange} must be an object")
+    retries, _, request = parts
+    _check_retries({**_RETRIES, **retries}, prefix)
+    kind = request.get("headerContentType", CONTENT_TYPE)
+    if not isinstance(kind, str) or not _HEADER.fullmatch(kind):
+        raise invalid(f"{prefix}DeliveryPolicy: headerContentType has no value that it may have")
+
+
+def _check_retries(retries: Mapping[str, Any], prefix: str) -> None:
+    wrong = next((name for name, value in retries.items() if name not in _RETRIES or not _is_fit(name, value)), None)
+    if wrong is not None:
+        raise invalid(f"{prefix}DeliveryPolicy: {wrong} has no value that it may have")
+    if retries["minDelayTarget"] > retries["maxDelayTarget"]:
+        raise invalid(f"{prefix}DeliveryPolicy: minDelayTarget must not be larger than maxDelayTarget")
+    fixed = sum(retries[name] for name in ("numNoDelayRetries", "numMinDelayRetries", "numMaxDelayRetries"))
+    if fixed > retries["numRetries"]:
+        raise invalid(f"{prefix}DeliveryPolicy: numRetries must not be smaller than the number of retries in its phases")
 
 
 def _is_fit(name: str, value: Any) -> bool:

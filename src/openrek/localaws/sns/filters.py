@@ -9,9 +9,10 @@ filter policies").
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
+
+from openrek.localaws import json_text
 
 Scope = Literal["MessageAttributes", "MessageBody"]
 
@@ -33,14 +34,18 @@ def check(text: str, scope: Scope) -> None:
         It is not a filter policy.
     """
     try:
-        policy = json.loads(text)
+        policy = json_text.parse(text)
     except ValueError:
         raise FilterPolicyError("FilterPolicy: failed to parse JSON.") from None
     if not isinstance(policy, dict):
         raise FilterPolicyError("FilterPolicy: Filter is not an object")
     if len(policy) > _MOST_NAMES:
         raise FilterPolicyError(f"FilterPolicy: Filter policy can not have more than {_MOST_NAMES} keys")
-    if _combinations(policy, scope, 1, 1) > _MOST_COMBINATIONS:
+    try:
+        combinations = _combinations(policy, scope, 1, 1)
+    except RecursionError:
+        combinations = _MOST_COMBINATIONS + 1
+    if combinations > _MOST_COMBINATIONS:
         raise FilterPolicyError("FilterPolicy: Filter policy is too complex")
 
 
@@ -50,20 +55,20 @@ def passes(text: str, scope: Scope, body: str, attributes: Mapping[str, Mapping[
     Parameters
     ----------
     body
-        The message for the subscription's protocol. One that is not a JSON object passes no policy on the body.
+        The message for the subscription's protocol. One that is not a JSON object, or nests too deeply, passes no policy on the body.
     attributes
         Message attributes as in SNS's service model.
     """
-    policy = json.loads(text)
+    policy = json_text.parse(text)
     if not policy:
         return True
-    if scope == "MessageAttributes":
-        return _object_passes(policy, _attribute_values(attributes))
     try:
-        message = json.loads(body)
-    except ValueError:
+        if scope == "MessageAttributes":
+            return _object_passes(policy, _attribute_values(attributes))
+        message = json_text.parse(body)
+        return isinstance(message, dict) and _object_passes(_nested(policy), _nested(message))
+    except (ValueError, RecursionError):  # no JSON, or too deep to be looked through
         return False
-    return isinstance(message, dict) and _object_passes(_nested(policy), _nested(message))
 
 
 def _combinations(policy: Mapping[str, Any], scope: Scope, depth: int, so_far: int) -> int:
@@ -187,7 +192,7 @@ def _attribute_values(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         values[name] = text
         if kind.startswith("Number") or kind == "String.Array":
             try:
-                values[name] = json.loads(text or "")
+                values[name] = json_text.parse(text or "")
             except ValueError:
                 values[name] = text if kind == "String.Array" else float(text or "nan")
     return values

@@ -32,6 +32,10 @@ async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
     """
     parts = urlsplit(url)
     secure = parts.scheme == "https"
+    try:
+        request = _request(url, headers, len(body))
+    except (h11.LocalProtocolError, UnicodeError) as error:
+        raise PostError(f"cannot be asked over HTTP: {error}") from error
     port = parts.port or (443 if secure else 80)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -40,7 +44,7 @@ async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
         raise PostError(f"cannot connect: {str(error) or type(error).__name__}") from error
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await _exchange(reader, writer, _request(url, headers, len(body)), body)
+            return await _exchange(reader, writer, request, body)
     except (OSError, h11.ProtocolError) as error:
         raise PostError(f"no answer: {str(error) or type(error).__name__}") from error
     finally:

@@ -11,6 +11,7 @@ from openrek.awsmodel.calls import ServiceError
 
 _CHARACTER = re.compile(r"[^A-Za-z0-9_.-]")
 _TYPE = re.compile(r"(String|Number|Binary)(\..+)?", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NAME = 256
 
 
@@ -38,6 +39,8 @@ def check(attributes: Mapping[str, Mapping[str, Any]]) -> None:
             raise _invalid(
                 f"The message attribute '{name}' must contain non-empty message attribute value for message attribute type '{kind}'."
             )
+        if kind.startswith("Number") and not _NUMBER.fullmatch(attribute["StringValue"]):
+            raise _invalid(f"Could not cast message attribute '{name}' value to number.")
 
 
 def size(attributes: Mapping[str, Mapping[str, Any]]) -> int:

@@ -63,7 +63,8 @@ def remove_permission(tx: Transaction, caller: Caller, params: Params) -> Params
 def _policy(topic: Topic) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     policy = json.loads(topic.attributes.get("Policy") or default_policy(topic.arn, topic.account))
     statements = policy.get("Statement", [])
-    return policy, list(statements) if isinstance(statements, list) else [statements]
+    found = statements if isinstance(statements, list) else [statements]
+    return policy, [statement for statement in found if isinstance(statement, dict)]
 
 
 def _keep(tx: Transaction, topic: Topic, policy: dict[str, Any], statements: list[dict[str, Any]]) -> None:

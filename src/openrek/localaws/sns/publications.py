@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from openrek.awsmodel.calls import Params
+from openrek.localaws import json_text
 from openrek.localaws.sns import message_attributes
 from openrek.localaws.sns.errors import invalid
 from openrek.localaws.sns.signing import Signer
@@ -79,7 +80,7 @@ def _texts(text: str, structure: str | None) -> dict[str, str]:
     if structure != "json":
         raise invalid("MessageStructure")
     try:
-        parsed = json.loads(text)
+        parsed = json_text.parse(text)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from openrek.awsmodel.calls import Caller, Params, ServiceError
-from openrek.localaws import pages
+from openrek.localaws import json_text, pages
 from openrek.localaws.arns import parse_arn
 from openrek.localaws.schema import ended_subscriptions, subscriptions, topics
 from openrek.localaws.sns import delivery, filters, http_endpoints
@@ -277,7 +277,7 @@ def _checked(topic: Topic, protocol: str, kept: Mapping[str, str], changes: Mapp
 
 def _check_redrive_policy(topic: Topic, text: str, prefix: str) -> None:
     try:
-        policy = json.loads(text)
+        policy = json_text.parse(text)
     except ValueError:
         raise invalid(f"{prefix}RedrivePolicy: failed to parse JSON.") from None
     target = parse_arn(str(policy.get("deadLetterTargetArn", ""))) if isinstance(policy, dict) else None

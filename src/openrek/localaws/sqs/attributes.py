@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from openrek.awsmodel.calls import ServiceError
+from openrek.localaws import json_text
 from openrek.localaws.arns import parse_arn
 from openrek.localaws.sqs.errors import invalid_value
 
@@ -124,7 +125,7 @@ def _checked(name: str, value: str) -> str:
 
 def _checked_document(name: str, text: str) -> str:
     try:
-        document = json.loads(text)
+        document = json_text.parse(text)
     except ValueError:
         document = None
     if not isinstance(document, dict):

@@ -12,6 +12,7 @@ import json
 from sqlalchemy import func, insert, select, update
 
 from openrek.awsmodel.calls import Caller, Params, ServiceError
+from openrek.localaws import json_text
 from openrek.localaws.arns import parse_arn
 from openrek.localaws.schema import messages, moves, queues
 from openrek.localaws.sqs import attributes
@@ -83,13 +84,13 @@ def list_message_move_tasks(tx: Transaction, caller: Caller, params: Params) -> 
 def cancel_message_move_task(tx: Transaction, caller: Caller, params: Params) -> Params:
     """CancelMessageMoveTask: always too late."""
     try:
-        handle = json.loads(base64.b64decode(params["TaskHandle"].encode("ascii"), validate=True))
+        handle = json_text.parse(base64.b64decode(params["TaskHandle"].encode("ascii"), validate=True))
         number, arn = int(handle["taskId"]), str(handle["sourceArn"])
-    except (UnicodeError, binascii.Error, ValueError, KeyError, TypeError):
+    except (UnicodeError, binascii.Error, ValueError, KeyError, TypeError, OverflowError):
         raise invalid_parameter("Value for parameter TaskHandle is invalid.") from None
     source = _queue(tx, caller, arn, "SourceArn")
-    known = tx.sql.execute(select(moves.c.id).where(moves.c.id == number, moves.c.source_id == source.id)).first()
-    if known is None:
+    known = tx.sql.execute(select(moves.c.id).where(moves.c.source_id == source.id)).scalars().all()
+    if number not in known:
         raise ServiceError("ResourceNotFoundException", "Task does not exist.", status=404)
     raise invalid_parameter("Only active tasks can be cancelled.")
 

@@ -80,7 +80,8 @@ def _policy(queue: Queue) -> dict[str, Any]:
     text = queue.attributes.get("Policy")
     policy: dict[str, Any] = json.loads(text) if text else {"Version": "2008-10-17", "Id": f"{queue.arn}/SQSDefaultPolicy"}
     statements = policy.get("Statement", [])
-    return {**policy, "Statement": list(statements) if isinstance(statements, list) else [statements]}
+    found = statements if isinstance(statements, list) else [statements]
+    return {**policy, "Statement": [statement for statement in found if isinstance(statement, dict)]}
 
 
 def _one_or_many(values: list[str]) -> str | list[str]:
