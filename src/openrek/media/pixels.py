@@ -40,6 +40,8 @@ _BT2020 = (0.2627, 0.0593)
 _SWSCALE_KNOWS = frozenset((0, 1, 2, 4, 5, 6, 7, 9, 10))
 _MANY_PIXELS = 256 * 1024
 """Of a picture of which every line is counted."""
+_LINES = 10
+"""Lines of a picture that go into the mean of one pixel at least, if so many lie in it: of a much larger picture not all are looked at."""
 _BT709_BGR = np.array([[0.0722, 0.7152, 0.2126]])
 
 
@@ -64,7 +66,8 @@ def stored_bgr(picture: VideoFrame, width: int, height: int) -> Image:
 def stored_luma(picture: VideoFrame, width: int, height: int) -> Image:
     """Luma, full range, each pixel the mean of what it covers, in the orientation that is stored; shape (height, width).
 
-    Of a stream that is coded as luma and chroma it is the coded luma; else BT.709's.
+    Where a pixel covers twenty lines or more, every so manieth of them is averaged, ten at least. Of a stream that is coded as luma and
+    chroma it is the coded luma; else BT.709's.
     """
     planes = _planes(picture, height)
     if planes is None:
@@ -75,7 +78,7 @@ def stored_luma(picture: VideoFrame, width: int, height: int) -> Image:
 
 
 def stored_chroma(picture: VideoFrame, width: int, height: int) -> Image:
-    """Blue and red differences, full range about 128, each the mean of what it covers; shape (height, width, 2)."""
+    """Blue and red differences, full range about 128, each the mean of what it covers as of luma; shape (height, width, 2)."""
     planes = _planes(picture, height)
     if planes is None:
         small: Any = cv2.cvtColor(_averaged(_through_swscale(picture), width, height), cv2.COLOR_BGR2YCrCb)
@@ -145,6 +148,7 @@ def _scaled(rows: Any, width: int, height: int) -> Any:
 
 
 def _averaged(rows: Any, width: int, height: int) -> Any:
+    rows = rows[:: max(1, rows.shape[0] // (_LINES * height))]
     return cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA)
 
 

@@ -7,6 +7,7 @@ find those. Print is letters of like height side by side on one line.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,6 @@ REGULAR = 0.45
 """Regularity under which marks are no line of print."""
 _MOST_MARKS = 800
 """More are a texture, and no print."""
-_MANY_LINES = 40
 _MOST_LINES = 60
 
 Marks = NDArray[np.int32]
@@ -70,7 +70,8 @@ def _marks(hat: Any) -> Marks:
     import cv2
 
     mask = (hat > CONTRAST).astype(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    # Sixteen bits number more components than the view has room for.
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
     found: Marks = np.asarray(stats[1:], np.int32)
     width, height, area = found[:, 2], found[:, 3], found[:, 4]
     fill = area / np.maximum(width * height, 1)
@@ -80,27 +81,47 @@ def _marks(hat: Any) -> Marks:
 
 
 def _lines(marks: Marks) -> list[Line]:
-    """Marks side by side: box, number and regularity of each line."""
-    lines: list[list[list[int]]] = []
-    open_lines: list[list[list[int]]] = []
-    for mark in sorted(marks.tolist()):
-        left, top, _, height = mark
-        best, nearest = None, -1
-        for line in open_lines:
-            before_left, before_top, before_width, before_height = line[-1]
-            low, tall = (height, before_height) if height < before_height else (before_height, height)
-            if before_left <= nearest or left - before_left - before_width > NEAR * tall or tall > 2.2 * low:
-                continue
-            if 2 * (min(top + height, before_top + before_height) - max(top, before_top)) >= low:
-                best, nearest = line, before_left
-        if best is None:
-            best = []
-            lines.append(best)
-            open_lines.append(best)
-            if len(open_lines) > _MANY_LINES:
-                open_lines = [line for line in open_lines if not line or line[-1][0] + line[-1][2] + NEAR * HIGHEST >= left]
-        best.append(mark)
-    return [described for line in lines if len(line) >= FEWEST and (described := _described(np.array(line))) is not None]
+    """Marks side by side: box, number and regularity of each line.
+
+    From left to right, each mark goes on with the line that ends nearest to it, if one does.
+    """
+    marks = marks[np.lexsort(marks.T[::-1])]
+    before, after = _beside(marks)
+    lines: list[list[int]] = []
+    line_of, ends = [-1] * len(marks), [True] * len(marks)
+    listed: list[list[int]] = marks.tolist()
+    starts = np.searchsorted(after, np.arange(len(marks) + 1)).tolist()
+    befores = before.tolist()
+    for mark in range(len(marks)):
+        free = [other for other in befores[starts[mark] : starts[mark + 1]] if ends[other]]
+        if free:
+            last = max(free, key=lambda other: (listed[other][0], -line_of[other]))
+            ends[last] = False
+            line_of[mark] = line_of[last]
+            lines[line_of[mark]].append(mark)
+        else:
+            line_of[mark] = len(lines)
+            lines.append([mark])
+    long = ([listed[mark] for mark in line] for line in lines if len(line) >= FEWEST)
+    return [described for line in long if (described := _described(line)) is not None]
+
+
+def _beside(marks: Marks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of marks of which the second may follow the first on a line, by their numbers, sorted by the second; `marks` ascend."""
+    order = np.argsort(marks[:, 1], kind="stable")
+    tops, heights = marks[order, 1], marks[order, 3]
+    # Of two marks that share rows, the higher one reaches down to the top of the other.
+    counts = np.searchsorted(tops, tops + heights) - np.arange(len(marks)) - 1
+    one = np.repeat(np.arange(len(marks)), counts)
+    other = np.arange(len(one)) - np.repeat(np.cumsum(counts) - counts, counts) + one + 1
+    pair = np.sort(np.stack([order[one], order[other]]), axis=0)
+    first, second = marks[pair[0]], marks[pair[1]]
+    low, tall = np.minimum(first[:, 3], second[:, 3]), np.maximum(first[:, 3], second[:, 3])
+    shared = np.minimum(first[:, 1] + first[:, 3], second[:, 1] + second[:, 3]) - np.maximum(first[:, 1], second[:, 1])
+    near = second[:, 0] - first[:, 0] - first[:, 2] <= NEAR * tall
+    pair = pair[:, near & (tall <= 2.2 * low) & (2 * shared >= low)]
+    pair = pair[:, np.argsort(pair[1], kind="stable")]
+    return pair[0], pair[1]
 
 
 def _apart(lines: list[Line]) -> list[Line]:
@@ -119,15 +140,16 @@ def _shared(one: Line, other: Line) -> int:
     return max(width, 0) * max(height, 0)
 
 
-def _described(line: NDArray[Any]) -> Line | None:
-    left, top = line[:, 0].min(), line[:, 1].min()
-    right, bottom = (line[:, 0] + line[:, 2]).max(), (line[:, 1] + line[:, 3]).max()
-    usual = float(np.median(line[:, 3]))
-    alike = float((np.abs(line[:, 3] - usual) <= 0.35 * usual + 1).mean())
-    feet = line[:, 1] + line[:, 3]
-    standing = float((np.abs(feet - np.median(feet)) <= 0.2 * usual + 1).mean())
-    narrow = float((line[:, 2] <= 1.6 * usual).mean())
+def _described(marks: list[list[int]]) -> Line | None:
+    left, top = min(mark[0] for mark in marks), min(mark[1] for mark in marks)
+    right, bottom = max(mark[0] + mark[2] for mark in marks), max(mark[1] + mark[3] for mark in marks)
+    usual = median(mark[3] for mark in marks)
+    foot = median(mark[1] + mark[3] for mark in marks)
+    count = len(marks)
+    alike = sum(abs(mark[3] - usual) <= 0.35 * usual + 1 for mark in marks) / count
+    standing = sum(abs(mark[1] + mark[3] - foot) <= 0.2 * usual + 1 for mark in marks) / count
+    narrow = sum(mark[2] <= 1.6 * usual for mark in marks) / count
     regularity = alike * standing * narrow
     if regularity < REGULAR or right - left < 1.8 * usual:
         return None
-    return int(left), int(top), int(right - left), int(bottom - top), len(line), regularity
+    return left, top, right - left, bottom - top, count, regularity

@@ -15,7 +15,7 @@ class Thumbnails(Measure):
     """A picture's luma and colour at the size of a stamp, and how its luma is distributed at full size."""
 
     role = "thumbnail"
-    version = 1
+    version = 2
 
     def observe(self, seen: Sequence[Picture]) -> list[Columns]:
         """One row a picture."""
