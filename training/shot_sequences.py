@@ -20,16 +20,19 @@ WIDTH, HEIGHT = 96, 54
 FRAMES = 240
 Clip = Any
 """Frames of luma and chroma, uint8, shape (n, HEIGHT, WIDTH, 3)."""
+Gradual = tuple[int, int, str]
+"""First and last frame of a transition, and its kind."""
 
 
 @dataclass(frozen=True)
 class Sequence_:
-    """Thumbnails as `openrek.vision.thumbnails` makes them, first frames of shots after cuts, first and last frames of transitions."""
+    """Thumbnails as `openrek.vision.thumbnails` makes them; first frames of shots after cuts; transitions: first and last frames, kinds."""
 
     luma: Any
     chroma: Any
     cuts: tuple[int, ...]
     gradual: tuple[tuple[int, int], ...]
+    kinds: tuple[str, ...]
 
 
 class Maker:
@@ -42,36 +45,38 @@ class Maker:
             flash, flash, strobe, flicker, light, explosion, self._billboard, title, title, self._whip, zoom, self._passer, light,
         )  # fmt: skip
 
-    def sequence(self, seed: int) -> Sequence_:
+    def sequence(self, seed: int, *, cuts_only: bool = False) -> Sequence_:
+        """A sequence; with `cuts_only` one without transitions, in which something happens in every shot that is long enough."""
         rng = np.random.default_rng(seed)
         frames: list[Any] = []
         cuts: list[int] = []
-        gradual: list[tuple[int, int]] = []
+        gradual: list[Gradual] = []
         kind, pending = "", np.zeros((0, HEIGHT, WIDTH, 3), np.uint8)
         uncut = rng.random() < 0.15
         while len(frames) < FRAMES:
             length = FRAMES if uncut else int(rng.integers(8, 120) if rng.random() < 0.8 else rng.integers(4, 24))
             following = str(rng.choice(["cut", "dissolve", "fade", "wipe", "push"], p=[0.6, 0.17, 0.11, 0.09, 0.03]))
+            following = "cut" if cuts_only else following
             out = {"cut": 0, "dissolve": int(rng.integers(4, 61)), "fade": int(rng.integers(4, 61))}.get(
                 following, int(rng.integers(5, 31))
             )
             lead = len(pending) if kind in ("dissolve", "wipe", "push") else 0
             shot = self._shot(rng, lead + length + out)
-            if (uncut or rng.random() < 0.5) and len(shot) >= 24:
+            if (uncut or cuts_only or rng.random() < 0.5) and len(shot) >= 24:
                 shot = self._effects[rng.integers(len(self._effects))](rng, shot)
             start, body = len(frames), shot[lead : lead + length]
             if kind == "cut":
                 cuts.append(start)
             elif kind in ("dissolve", "wipe", "push"):
                 frames += list({"dissolve": dissolve, "wipe": wipe, "push": push}[kind](rng, pending, shot[:lead]))
-                gradual.append((start, len(frames) - 1))
+                gradual.append((start, len(frames) - 1, kind))
             elif kind == "fade":
                 body = self._fade(rng, frames, pending, body, cuts, gradual)
             frames += list(body)
             kind, pending = following, shot[lead + length :]
         return self._finished(rng, np.stack(frames[:FRAMES]), cuts, gradual)
 
-    def _fade(self, rng: Any, frames: list[Any], old: Clip, new: Clip, cuts: list[int], gradual: list[tuple[int, int]]) -> Clip:
+    def _fade(self, rng: Any, frames: list[Any], old: Clip, new: Clip, cuts: list[int], gradual: list[Gradual]) -> Clip:
         """Fade the old shot out, hold, and fade the new one in, or cut to it."""
         start, count = len(frames), len(old)
         colour = np.array([rng.choice([0, 0, 0, 16, 255]), 128, 128], np.float32)
@@ -82,7 +87,7 @@ class Maker:
         frames += [np.broadcast_to(colour, (HEIGHT, WIDTH, 3)).astype(np.uint8)] * hold
         held = len(frames)
         if hold >= 3 and rng.random() < 0.25:
-            gradual.append((start, start + count - 1))
+            gradual.append((start, start + count - 1, "fade"))
             cuts.append(held)
             return new
         back = min(int(rng.integers(4, 50)), max(4, len(new) - 2), len(new))
@@ -90,12 +95,12 @@ class Maker:
         for n in range(back):
             new[n] = mix(new[n], colour, 1 - (n + 1) / (back + 1))
         if hold < 8:
-            gradual.append((start, held + back - 1))
+            gradual.append((start, held + back - 1, "fade"))
         else:
-            gradual += [(start, start + count - 1), (held, held + back - 1)]
+            gradual += [(start, start + count - 1, "fade"), (held, held + back - 1, "fade")]
         return new
 
-    def _finished(self, rng: Any, clip: Clip, cuts: list[int], gradual: list[tuple[int, int]]) -> Sequence_:
+    def _finished(self, rng: Any, clip: Clip, cuts: list[int], gradual: list[Gradual]) -> Sequence_:
         """With black bars, without colour, with noise, now and then; and scaled."""
         clip = clip.astype(np.float32)
         if rng.random() < 0.15:
@@ -110,8 +115,9 @@ class Maker:
         clip = np.clip(clip, 0, 255).astype(np.uint8)
         luma = np.stack([cv2.resize(f[..., 0], (48, 27), interpolation=cv2.INTER_AREA) for f in clip])
         chroma = np.stack([cv2.resize(np.ascontiguousarray(f[..., 1:]), (16, 9), interpolation=cv2.INTER_AREA) for f in clip])
-        spans = tuple((first, min(last, FRAMES - 1)) for first, last in gradual if first < FRAMES)
-        return Sequence_(luma, chroma, tuple(cut for cut in cuts if cut < FRAMES), spans)
+        seen = [(first, min(last, FRAMES - 1), kind) for first, last, kind in gradual if first < FRAMES]
+        spans, kinds = tuple((first, last) for first, last, _ in seen), tuple(kind for _, _, kind in seen)
+        return Sequence_(luma, chroma, tuple(cut for cut in cuts if cut < FRAMES), spans, kinds)
 
     def _photograph(self, rng: Any) -> Any:
         while True:
@@ -316,15 +322,27 @@ def dissolve(rng: Any, old: Clip, new: Clip) -> Iterator[Any]:
 
 
 def wipe(rng: Any, old: Clip, new: Clip) -> Iterator[Any]:
-    """By edges in ten shapes, sharp or soft."""
+    """By edges in ten shapes or along an irregular matte, sharp or soft."""
     y, x = np.mgrid[:HEIGHT, :WIDTH] / np.array([HEIGHT, WIDTH]).reshape(2, 1, 1)
     shapes = (
+        _matte(rng), _matte(rng),
         1 - x, x, 1 - y, y, (x + y) / 2, np.hypot(x - 0.5, y - 0.5) / 0.71, (np.arctan2(y - 0.5, x - 0.5) / np.pi + 1) / 2,
         (8 * x) % 1, 2 * np.abs(x - 0.5), (1 - x + y) / 2,
     )  # fmt: skip
     shape, soft = shapes[rng.integers(len(shapes))], float(rng.choice([0.01, 0.03, 0.15, 0.3]))
     for n, (a, b) in enumerate(zip(old, new, strict=True)):
         yield mix(a, b, np.clip(((n + 1) / (len(old) + 1) * (1 + soft) - shape) / soft, 0, 1)[..., None])
+
+
+def _matte(rng: Any) -> Any:
+    """Streaks or blots that open one after the other, as from a designer's hand: ranks from 0 to 1."""
+    noise = cv2.GaussianBlur(rng.normal(size=(2 * WIDTH, 2 * WIDTH)), (0, 0), rng.uniform(2, 5), sigmaY=rng.uniform(2, 30))
+    turned = cv2.warpAffine(noise, cv2.getRotationMatrix2D((WIDTH, WIDTH), rng.uniform(0, 180), 1), (2 * WIDTH, 2 * WIDTH))
+    streaks = turned[WIDTH // 2 : WIDTH // 2 + HEIGHT, WIDTH // 2 : WIDTH // 2 + WIDTH]
+    y, x = np.mgrid[:HEIGHT, :WIDTH] / WIDTH
+    angle, ramp = rng.uniform(0, 2 * np.pi), rng.uniform(0, 3)
+    field = streaks / streaks.std() + ramp * (np.cos(angle) * x + np.sin(angle) * y)
+    return np.argsort(np.argsort(field, axis=None)).reshape(HEIGHT, WIDTH) / (HEIGHT * WIDTH)
 
 
 def push(rng: Any, old: Clip, new: Clip) -> Iterator[Any]:

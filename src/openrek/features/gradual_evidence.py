@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from openrek.features.cut_evidence import Views
+from openrek.features.views import Views
 
 Floats = NDArray[np.float32]
 

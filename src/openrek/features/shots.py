@@ -8,18 +8,19 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from openrek.features import cut_evidence, gradual_evidence
-from openrek.features.cut_evidence import Views
+from openrek.features import cut_evidence, gradual_evidence, moving_evidence
 from openrek.features.gaps import Gap
 from openrek.features.logistic import load, probability
-from openrek.features.thumbnails import windows
-from openrek.features.transitions import Transition, refine, rough
+from openrek.features.thumbnails import Window, windows
+from openrek.features.transitions import Rough, Transition, examined, rough
+from openrek.features.views import Views
 from openrek.observations import Observation
 
 USUAL_RATE = 30
 """Frames a second to which all spans of frames refer; at higher rates they are longer."""
-MARGIN = 40
+MARGIN = 50
 """Frames around a window that its evidence may need."""
 EDGE = 4.0
 """Log-odds of a cut from or to nothing but black."""
@@ -80,28 +81,50 @@ def boundaries(read: Callable[[], Iterable[Observation]], rate: Fraction, gaps: 
     gaps
         Black gaps between shots.
     """
-    step = max(1.0, float(rate) / USUAL_RATE)
-    stride = stride_of(rate)
-    cut_odds, span_odds = load("cuts"), load("transitions")
+    cuts, examinations, frames = _evidence(read, rate)
+    judged = [(span, float(load("spans").log_odds(evidence[None])[0])) for span, evidence in examinations]
+    return settled(frames, cuts, [Transition(span.first, span.last, odd) for span, odd in judged if odd > 0], gaps)
+
+
+def examined_spans(read: Callable[[], Iterable[Observation]], rate: Fraction) -> list[tuple[Rough, NDArray[np.float32]]]:
+    """Spans that may be transitions, with what speaks for it."""
+    return list(_evidence(read, rate)[1])
+
+
+def _evidence(
+    read: Callable[[], Iterable[Observation]], rate: Fraction
+) -> tuple[list[Cut], Iterable[tuple[Rough, NDArray[np.float32]]], int]:
+    """Cuts, spans that may be transitions with what speaks for it, number of frames."""
+    step, stride = max(1.0, float(rate) / USUAL_RATE), stride_of(rate)
     cuts: list[Cut] = []
     odds: list[float] = []
     frames = 0
     for window in windows(read(), MARGIN * stride):
         views = Views(window.luma, window.chroma)
-        places = cut_evidence.candidates(views)
-        places = places[(places >= window.core.start) & (places < window.core.stop)]
-        if len(places):
-            seen = cut_evidence.evidence(views, places, step)
-            found = np.where(cut_evidence.comes_back(seen), 0, cut_odds.log_odds(seen))
-            cuts += [Cut(window.first + place, odd) for place, odd in zip(places.tolist(), found.tolist(), strict=True) if odd > 0]
+        cuts += _cuts(views, window, step)
         skip = -window.first % stride
         sparse = Views(window.luma[skip::stride], window.chroma[skip::stride]) if stride > 1 else views
         inside = [place for place in range(len(sparse)) if window.core.start <= skip + place * stride < window.core.stop]
-        odds += span_odds.log_odds(gradual_evidence.evidence(sparse)[inside]).tolist()
+        odds += load("transitions").log_odds(transition_evidence(sparse)[inside]).tolist()
         frames = window.first + window.core.stop
     spans = rough(np.array(odds), stride)
-    spans = refine(spans, read(), stride, [cut.place for cut in cuts]) if spans else []
-    return settled(frames, cuts, spans, gaps)
+    return cuts, examined(spans, read(), stride, {cut.place: cut.log_odds for cut in cuts}) if spans else (), frames
+
+
+def transition_evidence(views: Views) -> NDArray[np.float32]:
+    """What speaks for a transition at each frame, of those of 30 a second."""
+    return np.concatenate([gradual_evidence.evidence(views), moving_evidence.evidence(views)], axis=1)
+
+
+def _cuts(views: Views, window: Window, step: float) -> list[Cut]:
+    """Those in the core of a window."""
+    places = cut_evidence.candidates(views)
+    places = places[(places >= window.core.start) & (places < window.core.stop)]
+    if not len(places):
+        return []
+    seen = cut_evidence.evidence(views, places, step)
+    found = np.where(cut_evidence.comes_back(seen), 0, load("cuts").log_odds(seen))
+    return [Cut(window.first + place, odd) for place, odd in zip(places.tolist(), found.tolist(), strict=True) if odd > 0]
 
 
 def settled(frames: int, cuts: Sequence[Cut], spans: Sequence[Transition], gaps: Sequence[Gap]) -> Boundaries:
