@@ -97,6 +97,7 @@ def play(story: Callable[[Site], Any], **settings: Any) -> None:
 def test_warm_ones_are_used_again(functions):
     async def story(site: Site) -> None:
         assert [await site.run(functions[0]) for _ in range(3)] == [1, 1, 1]
+        assert site.pool.packages == {functions[0].configuration.sha256}
         assert await site.run(functions[1]) == 2
         assert await site.run(functions[0]) == 1
 

@@ -14,6 +14,7 @@ from packing import ROLE, packed
 
 from openrek.awsmodel.calls import ServiceError
 from openrek.localaws.functions import service
+from openrek.localaws.functions.pool import Pool
 
 ARN = "arn:aws:lambda:eu-west-1:000000000000:function:function"
 
@@ -214,6 +215,21 @@ def test_without_the_runtime_client_it_is_said_what_to_install(cloud, tmp_path: 
     cloud.operations["lambda"] = without.operations()
     with refused("AccessDeniedException", r"pip install 'openrek\[lambda\]'"):
         cloud.function()
+
+
+def test_packages_of_processes_that_still_run_are_kept(cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cloud.function()
+    digest = cloud.awslambda("GetFunctionConfiguration", FunctionName="function")["CodeSha256"]
+    package = base64.b64decode(digest).hex()
+    code = cloud.functions.packages.unpacked(package)
+    os.utime(cloud.functions.packages.path(package), (cloud.clock.now() / 1000 - 3601,) * 2)
+    monkeypatch.setattr(Pool, "packages", {package})
+    cloud.awslambda("DeleteFunction", FunctionName="function")
+    asyncio.run(cloud.functions.sweep())
+    assert (code / "code.py").exists()
+    monkeypatch.setattr(Pool, "packages", set())
+    asyncio.run(cloud.functions.sweep())
+    assert not code.exists()
 
 
 def test_packages_that_no_function_needs_are_swept(cloud, tmp_path: Path):

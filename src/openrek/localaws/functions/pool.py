@@ -48,6 +48,11 @@ class Pool:
         """How many more events can be taken now."""
         return self.limit - len(self._busy)
 
+    @property
+    def packages(self) -> set[str]:
+        """The digests of the packages that some process was started from."""
+        return {sandbox.function.configuration.sha256 for sandbox in (*self._busy, *self._idle)}
+
     def find(self, secret: str) -> Sandbox | None:
         """The sandbox that has this secret."""
         return next((sandbox for sandbox in (*self._busy, *self._idle) if sandbox.secret == secret), None)

@@ -74,7 +74,7 @@ class Functions:
         self.store = store
         self._fetch = fetch
         self._endpoint = endpoint
-        self._refusal = refusal or _missing_part()
+        self._refusal = refusal or missing_part()
         self._folder = folder.absolute()
         self.packages = Packages(self._folder)
         site = Site(store, f"{urlsplit(endpoint).netloc}{FOLDER}runtime", endpoint, self._folder / "scratch")
@@ -139,7 +139,7 @@ class Functions:
     async def sweep(self) -> None:
         """Remove packages that no function needs any more."""
         used = await self.store.read(catalogue.packages_in_use)
-        await asyncio.to_thread(self.packages.sweep, used, self.store.clock.now() / 1000 - _UNUSED_SECONDS)
+        await asyncio.to_thread(self.packages.sweep, used | self._pool.packages, self.store.clock.now() / 1000 - _UNUSED_SECONDS)
 
     # Operations that do more than touch the database.
 
@@ -297,7 +297,8 @@ def lambda_operations(functions: Functions) -> Mapping[str, Operation]:
     return functions.operations()
 
 
-def _missing_part() -> str | None:
+def missing_part() -> str | None:
+    """What functions need and is not installed, and how to get it; None if they can run."""
     if find_spec("awslambdaric") is None:
         return "Functions need AWS's runtime client on the server: pip install 'openrek[lambda]', and start the server again."
     return None
