@@ -208,6 +208,17 @@ def _sandbox(chosen: Settings) -> Iterator[Finding]:
         yield Finding("reading videos", "works", "in a process of its own without network")
 
 
+def _functions(chosen: Settings) -> Iterator[Finding]:
+    from openrek.localaws.functions.service import missing_part
+    from openrek.server.functions import refusal
+
+    reason = refusal(chosen) or missing_part()
+    if reason is None:
+        yield Finding("functions", "works", "run when a topic or a bucket has news")
+    else:
+        yield Finding("functions", "limited", "do not run here", reason)
+
+
 def _addresses(chosen: Settings) -> Iterator[Finding]:
     name = f"some-bucket.{chosen.base_domain}"
     try:
@@ -227,5 +238,6 @@ CHECKS: Mapping[str, Check] = {
     "networks": _inference,
     "labels": _models,
     "reading videos": _sandbox,
+    "functions": _functions,
     "bucket addresses": _addresses,
 }

@@ -10,8 +10,20 @@ from typing import Any
 import pytest
 
 from openrek.cli import doctor
+from openrek.localaws.functions import service
 
-WHAT = ["machine", "memory", "data folder", "job database", "video", "networks", "labels", "reading videos", "bucket addresses"]
+WHAT = [
+    "machine",
+    "memory",
+    "data folder",
+    "job database",
+    "video",
+    "networks",
+    "labels",
+    "reading videos",
+    "functions",
+    "bucket addresses",
+]
 
 
 def findings(openrek: Any, **settings: Any) -> tuple[int, dict[str, dict[str, str]]]:
@@ -56,6 +68,16 @@ def test_where_there_is_no_detector(openrek: Any) -> None:
     status, found = findings(openrek, LABELS__MODEL="yolox-s")
     assert (status, found["labels"]["state"]) == (1, "missing")
     assert "openrek models pull yolox-s" in found["labels"]["advice"]
+
+
+def test_functions_that_do_not_run(openrek: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", {"functions": doctor.CHECKS["functions"]})
+    assert findings(openrek)[1]["functions"]["state"] == "works"
+    status, found = findings(openrek, HOST="0.0.0.0")
+    assert (status, found["functions"]["state"]) == (0, "limited")
+    assert "OPENREK_FUNCTIONS__ALLOWED=always" in found["functions"]["advice"]
+    monkeypatch.setattr(service, "find_spec", lambda name: None)
+    assert "pip install 'openrek[lambda]'" in findings(openrek)[1]["functions"]["advice"]
 
 
 def test_a_database_that_does_not_answer(openrek: Any, monkeypatch: pytest.MonkeyPatch) -> None:
