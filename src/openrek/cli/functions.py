@@ -210,14 +210,17 @@ def _client(service: str, endpoint: str | None) -> Iterator[Any]:
 
     chosen = settings()
     url = endpoint or os.environ.get("AWS_ENDPOINT_URL") or f"http://127.0.0.1:{chosen.port}"
-    client = botocore.session.Session().create_client(
-        service,
-        region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or chosen.region,
-        endpoint_url=url,
-        aws_access_key_id=chosen.access_key_id,
-        aws_secret_access_key=chosen.secret_access_key,
-        config=botocore.config.Config(read_timeout=_READ_SECONDS, retries={"total_max_attempts": 1}),
-    )
+    try:
+        client = botocore.session.Session().create_client(
+            service,
+            region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or chosen.region,
+            endpoint_url=url,
+            aws_access_key_id=chosen.access_key_id,
+            aws_secret_access_key=chosen.secret_access_key,
+            config=botocore.config.Config(read_timeout=_READ_SECONDS, retries={"total_max_attempts": 1}),
+        )
+    except ValueError as error:
+        raise FunctionsError(f"{url} is not the address of a server, as in http://127.0.0.1:4599. Name it: --endpoint URL.") from error
     try:
         yield client
     except EndpointConnectionError as error:

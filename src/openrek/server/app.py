@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -248,9 +249,10 @@ def _listener(settings: Settings) -> socket.socket:
     try:
         listener = socket.create_server((settings.host, settings.port), family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     except OSError as error:
-        raise SettingsError(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another port: --port N."
-        ) from error
+        of_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        advice = "Choose another port: --port N." if of_port else "Name an address of this machine: --host ADDRESS."
+        reason = str(error.strerror).partition(" (while")[0]
+        raise SettingsError(f"Cannot listen on {settings.host}:{settings.port}: {reason}. {advice}") from error
     # Connections inherit it; asyncio sets it itself on sockets that name their protocol only. Without, the body of an answer waits
     # until the client has acknowledged its headers, which takes 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

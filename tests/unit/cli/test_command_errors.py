@@ -32,6 +32,11 @@ def test_a_database_that_is_not_there(url: str, told: str, command: list[str], o
     assert done.complaint.endswith(NO_DATABASE)
 
 
+def test_an_address_that_is_none(openrek: Any) -> None:
+    done = openrek("functions", "list", "--endpoint", "nonsense")
+    assert (done.status, done.complaint.partition(",")[0]) == (1, "nonsense is not the address of a server")
+
+
 @pytest.mark.parametrize("command", [["jobs", "list"], ["serve", "--port", "0"]], ids=" ".join)
 def test_a_file_that_is_no_database(command: list[str], openrek: Any) -> None:
     (openrek.folder / ".openrek").mkdir()

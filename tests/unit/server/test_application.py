@@ -54,9 +54,9 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"Cannot listen on 192\.0\.2\.1:0"):
+    with pytest.raises(SettingsError, match=r"Cannot listen on 192\.0\.2\.1:0: [^(]*\. Name an address of this machine: --host ADDRESS\."):
         app.run(settings(tmp_path, host="192.0.2.1", port=0), lambda url: None)
-    with pytest.raises(SettingsError, match=r"Cannot listen on no-such-host\.invalid:0"):
+    with pytest.raises(SettingsError, match=r"Cannot listen on no-such-host\.invalid:0: .* --host ADDRESS\."):
         app.run(settings(tmp_path, host="no-such-host.invalid", port=0), lambda url: None)
 
 
