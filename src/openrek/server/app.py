@@ -121,6 +121,7 @@ class Application:
             region=settings.region,
             request_bytes=settings.limits.request_bytes,
             larger={"lambda": PACKAGE_REQUEST_BYTES},
+            not_for_pages=("lambda",),
             base_domain=settings.base_domain,
         )
         self.gateway = self.functions.page(CertificatePage(gateway, self.topics.signer))

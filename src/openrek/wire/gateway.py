@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
@@ -48,6 +48,9 @@ class Gateway:
         The largest body that is read as a whole; streamed uploads have no limit.
     larger
         Of services, by botocore's names, that take larger ones.
+    not_for_pages
+        Services, by botocore's names, that refuse what a web page in a browser asks: any page that a person looks at can send
+        requests to this machine.
     base_domain
         S3 buckets are also `<bucket>.<base domain>`; always so under localhost.
     threads
@@ -67,6 +70,7 @@ class Gateway:
         region: str,
         request_bytes: int,
         larger: Mapping[str, int] | None = None,
+        not_for_pages: Collection[str] = (),
         base_domain: str = "localhost",
         threads: int = 64,
     ) -> None:
@@ -80,6 +84,7 @@ class Gateway:
         self._region = region
         self._request_bytes = request_bytes
         self._larger = dict(larger or {})
+        self._not_for_pages = frozenset(not_for_pages)
         self._base_domains = tuple(dict.fromkeys((base_domain.lower(), "localhost")))
         self.pipeline: tuple[Step, ...] = (
             self._find_service,
@@ -166,6 +171,10 @@ class Gateway:
             exchange.request = exchange.request.with_headers(headers_in_query(query) | dict(exchange.request.headers))
 
     async def _authenticate(self, exchange: Exchange) -> None:
+        # Browsers name the page's origin in all that may change something, and let no page leave it out.
+        if exchange.service.name in self._not_for_pages and "origin" in exchange.request.headers:
+            message = "This service does not answer web pages, which may run code here with it: ask from a program outside of a browser."
+            raise ServiceError("AccessDeniedException", message, status=403)
         # Signatures are not verified: whoever reaches the port is the account.
         exchange.caller = Caller(
             account=self._account,
