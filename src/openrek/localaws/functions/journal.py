@@ -40,12 +40,19 @@ class Journal:
         self.stream = f"{day:%Y/%m/%d}/[{version(function.number)}]{secrets.token_hex(16)}"
         self._waiting: list[Event] = []
         self.size = 0
+        self._latest = 0
         self._tail = b""
 
     def add(self, found: Sequence[Event]) -> None:
-        """Take events; they are written with the next flush."""
-        self._waiting += found
-        for _, text in found:
+        """Take events; they are written with the next flush.
+
+        Records of logging bring the time at which they were made, printed lines are dated when they are read. In the log they keep the
+        order in which they came.
+        """
+        now = self._store.clock.now()
+        for at, text in found:
+            self._latest = max(self._latest, min(at, now))
+            self._waiting.append((self._latest, text))
             encoded = text.encode()
             self.size += len(encoded) + OVERHEAD
             line_end = b"" if text.endswith("\n") else b"\n"
