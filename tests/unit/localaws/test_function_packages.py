@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import shutil
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packing import packed
@@ -47,6 +50,23 @@ def test_kept_and_unpacked(packages: Packages) -> None:
     }
     assert not os.access(folder / "code.py", os.X_OK)
     assert packages.path(package.sha256).read_bytes() == data
+
+
+def test_a_full_disk_leaves_nothing_half_unpacked(packages: Packages, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = packages.keep(packed({"one.py": "", "two.py": ""}))
+    copy = shutil.copyfileobj
+
+    def full(source: Any, target: Any, *others: Any) -> None:
+        if Path(target.name).name == "two.py":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copy(source, target, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", full)
+        with pytest.raises(OSError, match="No space left"):
+            packages.unpacked(package.sha256)
+    assert list(packages.code.iterdir()) == []
+    assert (packages.unpacked(package.sha256) / "two.py").exists()
 
 
 def test_links_inside_stay_links(packages: Packages) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -215,6 +216,16 @@ def test_without_the_runtime_client_it_is_said_what_to_install(cloud, tmp_path: 
     cloud.operations["lambda"] = without.operations()
     with refused("AccessDeniedException", r"pip install 'openrek\[lambda\]'"):
         cloud.function()
+
+
+def test_a_full_disk_is_told(cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with refused("CodeStorageExceededException", "No space left on device. Make room on the disk"):
+        cloud.function()
+    assert list((tmp_path / "functions" / "packages").iterdir()) == []
 
 
 def test_packages_of_processes_that_still_run_are_kept(cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -39,6 +39,13 @@ def too_large(size: int, most: int) -> ServiceError:
     return ServiceError("RequestTooLargeException", f"{size} byte payload is too large for the invocation (limit {most} bytes)", status=413)
 
 
+def no_room(reason: str) -> ServiceError:
+    """The disk is full."""
+    return ServiceError(
+        "CodeStorageExceededException", f"The package could not be kept: {reason}. Make room on the disk of the data folder."
+    )
+
+
 def not_json(reason: str) -> ServiceError:
     """The event is not JSON."""
     return ServiceError("InvalidRequestContentException", f"Could not parse request body into json: {reason}")

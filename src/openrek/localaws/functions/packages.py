@@ -80,11 +80,15 @@ class Packages:
                 return package
             self._packages.mkdir(parents=True, exist_ok=True)
             unfinished = target.with_name(f"{secrets.token_hex(8)}.unfinished")
-            with unfinished.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.rename(target)
+            try:
+                with unfinished.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                unfinished.rename(target)
+            except OSError:
+                unfinished.unlink(missing_ok=True)
+                raise
             _flush(self._packages)
         return package
 
@@ -98,11 +102,15 @@ class Packages:
         with self._lock:
             if not target.exists():
                 unfinished = self.code / f"{sha256}.{secrets.token_hex(8)}"
-                with zipfile.ZipFile(self.path(sha256)) as archive:
-                    for member in archive.infolist():
-                        _unpack(archive, member, unfinished)
-                unfinished.mkdir(parents=True, exist_ok=True)
-                unfinished.rename(target)
+                try:
+                    with zipfile.ZipFile(self.path(sha256)) as archive:
+                        for member in archive.infolist():
+                            _unpack(archive, member, unfinished)
+                    unfinished.mkdir(parents=True, exist_ok=True)
+                    unfinished.rename(target)
+                except BaseException:
+                    shutil.rmtree(unfinished, ignore_errors=True)
+                    raise
         return target
 
     def sweep(self, used: Collection[str], before: float) -> None:

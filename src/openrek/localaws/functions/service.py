@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from openrek.localaws.functions.catalogue import Function
 from openrek.localaws.functions.configuration import Configuration
 from openrek.localaws.functions.dispatching import Dispatcher, Publish
 from openrek.localaws.functions.environment import credentials
-from openrek.localaws.functions.errors import invalid, too_large
+from openrek.localaws.functions.errors import invalid, no_room, too_large
 from openrek.localaws.functions.names import named, version
 from openrek.localaws.functions.packages import Packages
 from openrek.localaws.functions.pool import Pool
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 LARGEST_PAYLOAD = 6_291_456
 LARGEST_EVENT = 1_048_576
 _UNUSED_SECONDS = 3600
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 Fetch = Callable[[str, str, str | None], bytes]
 """The content of an object of S3: bucket, key, version. Blocks; raises `ServiceError` if there is none."""
@@ -289,7 +291,12 @@ class Functions:
             data = await asyncio.to_thread(self._fetch, code["S3Bucket"], code["S3Key"], code.get("S3ObjectVersion"))
         else:
             raise invalid("Please provide a source for function code.")
-        return await asyncio.to_thread(self.packages.keep, data)
+        try:
+            return await asyncio.to_thread(self.packages.keep, data)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise no_room(str(error.strerror)) from error
+            raise
 
 
 def lambda_operations(functions: Functions) -> Mapping[str, Operation]:
