@@ -7,6 +7,7 @@ import base64
 import errno
 import hashlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,16 @@ def test_without_the_runtime_client_it_is_said_what_to_install(cloud, tmp_path: 
     cloud.operations["lambda"] = without.operations()
     with refused("AccessDeniedException", r"pip install 'openrek\[lambda\]'"):
         cloud.function()
+
+
+def test_an_old_runtime_client_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert service.missing_part() is None
+    (tmp_path / "awslambdaric").mkdir()
+    (tmp_path / "awslambdaric" / "__init__.py").touch()
+    monkeypatch.delitem(sys.modules, "awslambdaric", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "version 4, on the server: pip install 'openrek[lambda]'" in (service.missing_part() or "")
+    del sys.modules["awslambdaric"]
 
 
 def test_a_full_disk_is_told(cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -306,6 +306,10 @@ def lambda_operations(functions: Functions) -> Mapping[str, Operation]:
 
 def missing_part() -> str | None:
     """What functions need and is not installed, and how to get it; None if they can run."""
-    if find_spec("awslambdaric") is None:
-        return "Functions need AWS's runtime client on the server: pip install 'openrek[lambda]', and start the server again."
+    try:
+        found = find_spec("awslambdaric.lambda_config")  # which it has from version 4 on
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        return "Functions need AWS's runtime client, version 4, on the server: pip install 'openrek[lambda]', and start the server again."
     return None
