@@ -9,6 +9,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -217,6 +218,15 @@ def test_without_the_runtime_client_it_is_said_what_to_install(cloud, tmp_path: 
     cloud.operations["lambda"] = without.operations()
     with refused("AccessDeniedException", r"pip install 'openrek\[lambda\]'"):
         cloud.function()
+
+
+def test_a_deletion_in_the_words_of_an_old_model(cloud, monkeypatch: pytest.MonkeyPatch):
+    for name in ("one", "other"):
+        cloud.function(name)
+    assert cloud.awslambda("DeleteFunction", FunctionName="one") == {"StatusCode": 204}
+    old = SimpleNamespace(operation=lambda name: SimpleNamespace(output=None))
+    monkeypatch.setattr(service, "load_service", lambda name: old)
+    assert cloud.awslambda("DeleteFunction", FunctionName="other") == {}
 
 
 def test_an_old_runtime_client_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

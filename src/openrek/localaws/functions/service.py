@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp
 
 from openrek.awsmodel.calls import Caller, Operation, Params, ServiceError
+from openrek.awsmodel.services import load_service
 from openrek.localaws.functions import catalogue, configuration, events, management, permissions, processes
 from openrek.localaws.functions.catalogue import Function
 from openrek.localaws.functions.configuration import Configuration
@@ -225,7 +226,7 @@ class Functions:
 
         function = await self.store.write(work)
         self._pool.retire(function.id)
-        return {"StatusCode": 204}
+        return _deleted()
 
     async def invoke(self, caller: Caller, params: Params) -> Params:
         """Invoke: and wait, or have the event wait (Event), or only see whether one could (DryRun)."""
@@ -302,6 +303,12 @@ class Functions:
 def lambda_operations(functions: Functions) -> Mapping[str, Operation]:
     """The operations of Lambda by name."""
     return functions.operations()
+
+
+def _deleted() -> Params:
+    """What DeleteFunction answers, which is nothing in older service models."""
+    operation = load_service("lambda").operation("DeleteFunction")
+    return {"StatusCode": 204} if operation is not None and operation.output is not None else {}
 
 
 def missing_part() -> str | None:
