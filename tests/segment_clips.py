@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -115,15 +115,17 @@ def film(
     interlaced: bool = False,
     container_format: str | None = None,
 ) -> Path:
-    """Encode a clip; each of `sound` is a track of mono PCM."""
+    """Encode a clip as large as its first picture; each of `sound` is a track of mono PCM."""
     options = {"preset": "ultrafast", "crf": "16", "x264-params": "keyint=50" + (":tff=1" if interlaced else "")}
     with av.open(str(path), "w", format=container_format) as container:
         stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        shown = iter(pictures)
+        first = next(shown)
+        stream.height, stream.width, stream.pix_fmt = *first.shape[:2], "yuv420p"
         tracks = [container.add_stream("flac" if container_format != "mpegts" else "mp2", SOUND_RATE, layout="mono") for _ in sound]
         if pts is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
-        for number, picture in enumerate(pictures):
+        for number, picture in enumerate(chain([first], shown)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
             frame.pts = first_pts + (number if pts is None else pts[number])
             frame.time_base = 1 / rate if pts is None else Fraction(1, 1000)

@@ -53,17 +53,22 @@ class BlackRule:
     threshold: float = MAX_PIXEL_THRESHOLD
     coverage: float = MIN_COVERAGE_PERCENTAGE / 100
 
-    def is_black(self, levels: NDArray[np.uint16]) -> bool:
-        """Whether a frame with this distribution of luma is black; `levels` are shares of 65535, shape (256,)."""
+    def are_black(self, levels: NDArray[np.uint16]) -> Bools:
+        """Whether frames with these distributions of luma are black, shape (n,); `levels` are shares of 65535, shape (n, 256)."""
         highest = int(np.floor(self.threshold * 255 + 1e-4))
         shares = levels.astype(np.int64)
+        whole, lighter = shares.sum(axis=1), shares[:, highest + 1 :].sum(axis=1)
         # Both are 32-bit numbers on the wire, and shares are rounded: one that is met exactly counts as met.
-        return bool(shares[: highest + 1].sum() >= (self.coverage - 1e-4) * shares.sum() or shares[highest + 1 :].sum() == 0)
+        black: Bools = (whole - lighter >= (self.coverage - 1e-4) * whole) | (lighter == 0)
+        return black
 
 
-def is_empty(luma: NDArray[np.uint8]) -> bool:
-    """Whether a thumbnail shows nothing but black, be it noisy."""
-    return bool(luma.mean() <= _DARK and luma.std() <= _EVEN and int(luma.max()) - int(luma.min()) <= _SPREAD)
+def are_empty(luma: NDArray[np.uint8]) -> Bools:
+    """Whether thumbnails show nothing but black, be it noisy; shape (n,)."""
+    pixels = luma.reshape(len(luma), -1)
+    spread = pixels.max(axis=1).astype(np.int16) - pixels.min(axis=1)
+    empty: Bools = (pixels.mean(axis=1) <= _DARK) & (pixels.std(axis=1) <= _EVEN) & (spread <= _SPREAD)
+    return empty
 
 
 def loud_frames(pts: NDArray[np.int64], heard: Iterable[Observation], silence: float, time_base: Fraction) -> Bools:

@@ -45,15 +45,27 @@ _COLOURED = 12.0
 Floats = NDArray[np.float64]
 
 
-def likeness(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> float:
-    """How much a thumbnail looks like bars: the lesser of the correlations of luma and of colour with the best layout; at most 1."""
-    colours = chroma[_COLOUR_ROWS].astype(np.float64)
-    if colours.std(axis=1).mean() < _COLOURED:
-        return 0.0
-    levels = luma[_ROWS].astype(np.float64)
-    if levels.std(axis=0).mean() > _UNEVEN:
-        return 0.0
-    along, colour = levels.mean(axis=0), colours.mean(axis=0) - 128
+def likeness(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> Floats:
+    """How much thumbnails look like bars: the lesser of the correlations of luma and of colour with the best layout; at most 1.
+
+    Parameters
+    ----------
+    luma, chroma
+        Shapes (n, height, width) and (n, height, width, 2).
+
+    Returns
+    -------
+    Shape (n,).
+    """
+    found = np.zeros(len(luma))
+    coloured = chroma[:, _COLOUR_ROWS].std(axis=2).mean(axis=(1, 2)) >= _COLOURED
+    even = luma[:, _ROWS].std(axis=1).mean(axis=1) <= _UNEVEN
+    for place in np.flatnonzero(coloured & even):
+        found[place] = _likeness(luma[place, _ROWS].mean(axis=0), chroma[place, _COLOUR_ROWS].mean(axis=0) - 128.0)
+    return found
+
+
+def _likeness(along: Floats, colour: Floats) -> float:
     dark = along < 16
     edge = 0 if dark.all() else min(int(np.argmin(dark)), int(np.argmin(dark[::-1])))
     return max(min(_correlation(along, ideal), _alignment(colour, tint)) for ideal, tint in _ideals(edge))

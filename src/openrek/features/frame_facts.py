@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openrek.features.black import BlackRule, is_empty
+from openrek.features.black import BlackRule, are_empty
 from openrek.features.color_bars import likeness
-from openrek.observations import Observation
+from openrek.observations import THUMBNAIL, Observation
 
-_FEW = 4096
+_FEW = 256
+"""Frames that are looked at together."""
 _ALIKE = 8
 """Levels."""
+_FITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class FrameFacts:
         Mean and standard deviation of the levels.
     plain
         Share of the thumbnail that is as light as most of it.
+    smooth
+        Share of the thumbnail that is as light as a gradient that runs over all of it.
     bars
         How much it looks like colour bars, 0 to 1.
     """
@@ -47,6 +52,7 @@ class FrameFacts:
     level: NDArray[np.float32]
     contrast: NDArray[np.float32]
     plain: NDArray[np.float32]
+    smooth: NDArray[np.float32]
     bars: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -61,23 +67,18 @@ def gather(seen: Iterable[Observation], rule: BlackRule) -> FrameFacts:
     seen
         What `thumbnail` saw of every frame.
     """
-    rows: list[tuple[float, ...]] = []
+    few: list[Observation] = []
     parts: list[NDArray[np.float64]] = []
     moments: list[tuple[int, int]] = []
-    before: NDArray[np.int16] | None = None
+    before: NDArray[np.uint8] | None = None
     for moment in seen:
-        luma = moment["luma"][0]
-        levels = luma.astype(np.int16)
-        change = float(np.abs(levels - before).mean()) if before is not None else 0.0
-        bars = likeness(luma, moment["chroma"][0])
-        plain = float((np.abs(levels - np.median(levels)) <= _ALIKE).mean())
-        rows.append((rule.is_black(moment["levels"][0]), is_empty(luma), change, luma.mean(), luma.std(), plain, bars))
         moments.append((moment.pts, moment.frame))
-        before = levels
-        if len(rows) == _FEW:
-            parts.append(np.array(rows, np.float64))
-            rows = []
-    table = np.concatenate([*parts, np.array(rows, np.float64).reshape(-1, 7)])
+        few.append(moment)
+        if len(few) == _FEW:
+            parts.append(_table(few, before, rule))
+            before = few[-1]["luma"][0]
+            few = []
+    table = np.concatenate([*parts, _table(few, before, rule)] if few else [*parts, np.zeros((0, 8))])
     when = np.array(moments, np.int64).reshape(-1, 2)
     return FrameFacts(
         when[:, 0],
@@ -89,4 +90,39 @@ def gather(seen: Iterable[Observation], rule: BlackRule) -> FrameFacts:
         table[:, 4].astype(np.float32),
         table[:, 5].astype(np.float32),
         table[:, 6].astype(np.float32),
+        table[:, 7].astype(np.float32),
     )
+
+
+def _table(moments: Sequence[Observation], before: NDArray[np.uint8] | None, rule: BlackRule) -> NDArray[np.float64]:
+    """A row a frame: dark, empty, change, level, contrast, plain, smooth, bars. `before` is the luma of the frame before the first."""
+    luma, chroma, levels = (np.concatenate([moment[name] for moment in moments]) for name in ("luma", "chroma", "levels"))
+    pixels = luma.reshape(len(luma), -1)
+    previous = np.concatenate([pixels[:1] if before is None else before.reshape(1, -1), pixels[:-1]])
+    rows = pixels.astype(np.int16)
+    change = np.abs(rows - previous).mean(axis=1)
+    ordered = np.partition(rows, [rows.shape[1] // 2 - 1, rows.shape[1] // 2], axis=1)
+    usual = ordered[:, rows.shape[1] // 2 - 1 : rows.shape[1] // 2 + 1].mean(axis=1, keepdims=True)
+    plain = (np.abs(rows - usual) <= _ALIKE).mean(axis=1)
+    level, contrast = pixels.mean(axis=1), pixels.std(axis=1)
+    facts = (rule.are_black(levels), are_empty(luma), change, level, contrast, plain, _smooth(pixels), likeness(luma, chroma))
+    return np.stack(facts, axis=1).astype(np.float64)
+
+
+def _smooth(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Share of the pixels of each thumbnail on its gradient, a quadratic surface fitted to all but what stands out (Huber, 1964)."""
+    surfaces, projection = _surfaces()
+    levels = pixels.astype(np.float32)
+    gradient = levels @ projection @ surfaces
+    for _ in range(_FITS):
+        gradient = (gradient + np.clip(levels - gradient, -_ALIKE, _ALIKE)) @ projection @ surfaces
+    share: NDArray[np.float32] = (np.abs(levels - gradient) <= _ALIKE).mean(axis=1, dtype=np.float32)
+    return share
+
+
+@cache
+def _surfaces() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Constant, linear and quadratic surfaces, shape (6, pixels), and what projects pixels on them, shape (pixels, 6)."""
+    y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : THUMBNAIL[0] * 1j, -1 : 1 : THUMBNAIL[1] * 1j])
+    surfaces = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
+    return surfaces.astype(np.float32), np.linalg.pinv(surfaces).astype(np.float32)

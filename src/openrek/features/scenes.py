@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,6 +20,10 @@ WIDE = 0.1
 """Share of the width that a title has at least."""
 ALIGNED = 0.02
 """Share of the width by which the left edges of lines of one block differ."""
+LOWEST = 0.88
+"""Share of the height under which subtitles and captions end."""
+SAME = 0.03
+"""Share of the picture by which a title that stands may seem to move or to grow."""
 STILL = 0.05
 """Mean change of levels from frame to frame that coding alone may make."""
 
@@ -34,14 +38,15 @@ class Scene:
         Places of its frames.
     before, after
         What it adjoins: "black", "bars", "edge" (of the video) or "" (another scene).
-    printed, centred, rolling
-        Share of the moments looked at that have print at all, a centred line of some width, print that rolls.
+    printed, centred, titled, rolling
+        Share of the moments looked at that have print at all, a centred line of some width, a line of some width that is no subtitle, print
+        that rolls.
     lines, aligned
         Usual number of lines where there are any; and of those that begin at the same column.
     plain
-        Usual share of the picture that is evenly lit.
+        Usual share of the picture that is evenly lit, or a gradient.
     dark
-        Whether that part is nearly black.
+        Whether it is evenly lit and nearly black.
     still
         Whether nothing moves.
     pages
@@ -54,6 +59,7 @@ class Scene:
     after: str
     printed: float
     centred: float
+    titled: float
     rolling: float
     lines: float
     aligned: float
@@ -101,19 +107,42 @@ def _scene(facts: FrameFacts, first: int, last: int, sides: tuple[str, str], pag
         last,
         *sides,
         len(written) / count,
-        sum(any(_is_title(line) for line in page.lines) for page in pages) / count,
+        sum(any(_is_centred(line) for line in page.lines) for page in pages) / count,
+        sum(len(_titles(page)) > 0 for page in pages) / count,
         sum(page.rolls for page in pages) / count,
         float(np.median([len(page.lines) for page in written])) if written else 0.0,
         float(np.median([_aligned(page) for page in written])) if written else 0.0,
-        float(np.median(facts.plain[frames])),
+        float(max(np.median(facts.plain[frames]), np.median(facts.smooth[frames]))),
         bool(np.median(facts.level[frames]) < 48 and np.median(facts.plain[frames]) > 0.5),
         bool(facts.change[first + 1 : last + 1].mean() < STILL) if last > first else True,
         pages,
     )
 
 
-def _is_title(line: NDArray[np.float32]) -> bool:
+def cards(shown: Iterable[Page]) -> int:
+    """How many titles take each other's place; the name of somebody in the picture is but one, and print that comes back is none."""
+    count, known, before = 0, np.zeros((0, 4), np.float32), None
+    for page in shown:
+        titles = _titles(page)
+        if not len(titles):
+            continue
+        apart = np.abs(titles[:, None, :3] - known[None, :, :3]).max(axis=2)
+        block = np.concatenate([titles[:, :2].min(axis=0), (titles[:, :2] + titles[:, 2:]).max(axis=0)])
+        if not (apart <= SAME).any():
+            count += before is None or bool((np.maximum(block[:2], before[:2]) < np.minimum(block[2:], before[2:])).all())
+        known, before = np.concatenate([known, titles]), block
+    return count
+
+
+def _is_centred(line: NDArray[np.float32]) -> bool:
     return bool(abs(line[0] + line[2] / 2 - 0.5) <= CENTRED and line[2] >= WIDE)
+
+
+def _titles(page: Page) -> NDArray[np.float32]:
+    """Lines of some width above where subtitles stand."""
+    lines = page.lines
+    titles: NDArray[np.float32] = lines[(lines[:, 2] >= WIDE) & (lines[:, 1] + lines[:, 3] <= LOWEST)]
+    return titles
 
 
 def _aligned(page: Page) -> int:
