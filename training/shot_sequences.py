@@ -2,7 +2,7 @@
 
 A shot is a photograph under a camera that stands, pans, zooms or shakes, with pieces of other photographs moving over it. Shots are joined
 by cuts, dissolves, fades, wipes and pushes; flashes, strobes, flicker, changing light, explosions, changing billboards, titles, whip pans,
-zooms and passers-by happen in them.
+zooms, passers-by and visitors happen in them.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Maker:
         self._load = lru_cache(4000)(lambda path: cv2.imread(str(path)))
         self._effects: tuple[Callable[[Any, Clip], Clip], ...] = (
             flash, flash, strobe, flicker, light, explosion, self._billboard, title, title, self._whip, zoom, self._passer, light,
+            self._visitor, self._visitor,
         )  # fmt: skip
 
     def sequence(self, seed: int, *, cuts_only: bool = False) -> Sequence_:
@@ -211,6 +212,23 @@ class Maker:
             left, right = int(max(0, centre - width / 2)), int(min(WIDTH, centre + width / 2))
             if right > left:
                 clip[n][:, left:right] = piece[:, left:right]
+        return clip
+
+    def _visitor(self, rng: Any, clip: Clip) -> Clip:
+        """Something large that comes in from a side, stays for a while, and goes again or not."""
+        width, height = int(rng.uniform(0.3, 0.8) * WIDTH), int(rng.uniform(0.5, 1.2) * HEIGHT)
+        piece, mask = self._small(rng, width, height), np.zeros((height, width), np.uint8)
+        piece = cv2.blur(piece, (3, 3)) if rng.random() < 0.5 else piece
+        cv2.ellipse(mask, (width // 2, height // 2), (width // 2, height // 2), 0, 0, 360, 1, -1)
+        side, way = rng.uniform(0, 2 * np.pi), WIDTH * rng.uniform(0.8, 1.1)
+        x, y = WIDTH * rng.uniform(0.3, 0.7) - width / 2, HEIGHT * rng.uniform(0.3, 0.8) - height / 2
+        start, come, stay = int(rng.integers(1, max(2, len(clip) - 40))), int(rng.integers(8, 40)), int(rng.integers(5, 60))
+        leaves = rng.random() < 0.6
+        for n in range(start, len(clip)):
+            since = n - start
+            near = since / come if since < come else 1 - max(0, since - come - stay) / come if leaves else 1.0
+            far = way * (1 - np.clip(near, 0, 1)) ** 2
+            _paste(clip[n], piece, mask > 0, int(x + far * np.cos(side)), int(y + far * np.sin(side)))
         return clip
 
 

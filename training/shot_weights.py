@@ -1,6 +1,6 @@
 """Fit the weights of shot detection, `src/openrek/features/shot_weights.json`, on sequences made of photographs.
 
-    python -m training.shot_weights PHOTOGRAPHS [--sequences 1000] [--spans 600] [--held-out 300] [--check]
+    python -m training.shot_weights PHOTOGRAPHS [--sequences 800] [--spans 500] [--held-out 300] [--check]
 
 PHOTOGRAPHS is a folder of JPEG files, at any depth. Needs scikit-learn, and half an hour. Cuts and frames of transitions are learnt from
 the first sequences; whole spans from what these weights find in further ones, and in as many without any transition. Prints how the
@@ -145,8 +145,8 @@ class Report:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the weights of shot detection.")
     parser.add_argument("photographs", type=Path)
-    parser.add_argument("--sequences", type=int, default=1000, help="for cuts and for frames of transitions")
-    parser.add_argument("--spans", type=int, default=600, help="further ones, for whole spans, with transitions and without")
+    parser.add_argument("--sequences", type=int, default=800, help="for cuts and for frames of transitions")
+    parser.add_argument("--spans", type=int, default=500, help="further ones, for whole spans, with transitions and without")
     parser.add_argument("--held-out", type=int, default=300)
     parser.add_argument("--check", action="store_true", help="fit nothing")
     args = parser.parse_args()

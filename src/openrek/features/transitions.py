@@ -18,6 +18,8 @@ BEGINS = -0.5
 """Log-odds above which a frame may belong to a transition..."""
 LIKELY = 0.5
 """... that must have a frame with these to be looked into."""
+WITHIN = 0.25
+"""Share of the best log-odds that those of its first and last frame have at least."""
 SHORTEST = 3
 BESIDE = 3
 """Frames before and after a span that show what it leads from and to."""
@@ -75,7 +77,9 @@ def rough(log_odds: NDArray[np.float64], stride: int) -> list[Rough]:
     for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         best = float(smooth[start:stop].max())
         if stop - start >= SHORTEST and best > LIKELY:
-            found.append(Rough(start * stride, (stop - 1) * stride, best, float(smooth[start:stop].mean())))
+            within = start + np.flatnonzero(smooth[start:stop] >= WITHIN * best)
+            first, last = int(within[0]), int(within[-1])
+            found.append(Rough(first * stride, last * stride, best, float(smooth[first : last + 1].mean())))
     return found
 
 
