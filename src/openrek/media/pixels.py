@@ -149,6 +149,9 @@ def _scaled(rows: Any, width: int, height: int) -> Any:
 
 def _averaged(rows: Any, width: int, height: int) -> Any:
     rows = rows[:: max(1, rows.shape[0] // (_LINES * height))]
+    if rows.shape == (3 * height, 3 * width) and rows.dtype == np.uint8:
+        # The same to the bit, in half the time: no sum of nine lies in the middle between two levels.
+        return np.ascontiguousarray(cv2.blur(rows, (3, 3), anchor=(0, 0))[::3, ::3])
     return cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA)
 
 

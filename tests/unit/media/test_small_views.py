@@ -64,3 +64,27 @@ def test_chroma_is_turned_with_the_picture() -> None:
     upright = Frame(0, 0, painted("yuv444p", 120, 90, 200, 2)).chroma(16, 9)
     turned = Frame(0, 0, painted("yuv444p", 120, 90, 200, 2), Orientation(mirrored=True)).chroma(16, 9)
     assert np.array_equal(turned, upright[:, ::-1])
+
+
+def noisy(width: int, height: int) -> tuple[av.VideoFrame, np.ndarray]:
+    """A gray picture of full range with detail in every pixel, and its luma."""
+    luma = np.random.default_rng(0).integers(0, 256, (height, width)).astype(np.uint8)
+    return av.VideoFrame.from_ndarray(luma, "gray"), luma
+
+
+def test_a_third_of_a_picture_is_the_mean_of_nine_pixels() -> None:
+    frame, luma = noisy(1920, 1080)
+    means = luma.reshape(360, 3, 640, 3).mean(axis=(1, 3))
+    assert np.array_equal(Frame(0, 0, frame).luma(640, 360), np.rint(means))
+
+
+def test_a_stamp_is_the_mean_of_some_lines_of_a_large_picture() -> None:
+    frame, luma = noisy(1920, 1080)
+    means = luma[::4].reshape(27, 10, 48, 40).mean(axis=(1, 3))
+    assert np.abs(Frame(0, 0, frame).luma(48, 27) - means).max() <= 0.51
+
+
+def test_a_stamp_is_the_mean_of_all_lines_of_a_small_picture() -> None:
+    frame, luma = noisy(480, 270)
+    means = luma.reshape(27, 10, 48, 10).mean(axis=(1, 3))
+    assert np.abs(Frame(0, 0, frame).luma(48, 27) - means).max() <= 0.51
