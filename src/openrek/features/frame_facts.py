@@ -17,7 +17,9 @@ _FEW = 256
 """Frames that are looked at together."""
 _ALIKE = 8
 """Levels."""
-_FITS = 4
+_FITS = 5
+_CELL = 3
+"""Side in pixels of what a gradient is fitted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +107,28 @@ def _table(moments: Sequence[Observation], before: NDArray[np.uint8] | None, rul
     usual = ordered[:, rows.shape[1] // 2 - 1 : rows.shape[1] // 2 + 1].mean(axis=1, keepdims=True)
     plain = (np.abs(rows - usual) <= _ALIKE).mean(axis=1)
     level, contrast = pixels.mean(axis=1), pixels.std(axis=1)
-    facts = (rule.are_black(levels), are_empty(luma), change, level, contrast, plain, _smooth(pixels), likeness(luma, chroma))
+    facts = (rule.are_black(levels), are_empty(luma), change, level, contrast, plain, _smooth(luma), likeness(luma, chroma))
     return np.stack(facts, axis=1).astype(np.float64)
 
 
-def _smooth(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _smooth(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Share of the pixels of each thumbnail on its gradient, a quadratic surface fitted to all but what stands out (Huber, 1964)."""
-    surfaces, projection = _surfaces()
-    levels = pixels.astype(np.float32)
-    gradient = levels @ projection @ surfaces
+    rows, columns = THUMBNAIL[0] // _CELL, THUMBNAIL[1] // _CELL
+    cells = luma.reshape(-1, rows, _CELL, columns, _CELL).mean(axis=(2, 4), dtype=np.float32).reshape(len(luma), -1)
+    surfaces = _surfaces(rows, columns)
+    projection = np.linalg.pinv(surfaces).astype(np.float32)
+    fitted, shape = cells, np.zeros((len(luma), len(surfaces)), np.float32)
     for _ in range(_FITS):
-        gradient = (gradient + np.clip(levels - gradient, -_ALIKE, _ALIKE)) @ projection @ surfaces
-    share: NDArray[np.float32] = (np.abs(levels - gradient) <= _ALIKE).mean(axis=1, dtype=np.float32)
+        shape = np.einsum("np,pk->nk", fitted, projection)
+        gradient = np.einsum("nk,kp->np", shape, surfaces)
+        fitted = gradient + np.clip(cells - gradient, -_ALIKE, _ALIKE)
+    gradient = np.einsum("nk,kp->np", shape, _surfaces(*THUMBNAIL))
+    share: NDArray[np.float32] = (np.abs(luma.reshape(len(luma), -1) - gradient) <= _ALIKE).mean(axis=1, dtype=np.float32)
     return share
 
 
 @cache
-def _surfaces() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Constant, linear and quadratic surfaces, shape (6, pixels), and what projects pixels on them, shape (pixels, 6)."""
-    y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : THUMBNAIL[0] * 1j, -1 : 1 : THUMBNAIL[1] * 1j])
-    surfaces = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
-    return surfaces.astype(np.float32), np.linalg.pinv(surfaces).astype(np.float32)
+def _surfaces(rows: int, columns: int) -> NDArray[np.float32]:
+    """Constant, linear and quadratic surfaces over a picture, shape (6, pixels)."""
+    y, x = ((np.indices((rows, columns))[axis].ravel() + 0.5) / size * 2 - 1 for axis, size in enumerate((rows, columns)))
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).astype(np.float32)

@@ -26,6 +26,8 @@ EDGE = 4.0
 """Log-odds of a cut from or to nothing but black."""
 FADE_SLACK = 6
 """Frames near black that a fade may seem to lack: they are hardly lit."""
+ADJOINS = 3
+"""Frames between a cut and a transition that are no shot."""
 OVERRULES = 3.0
 """By how much the log-odds of a cut must exceed those of a transition in whose midst it lies."""
 
@@ -135,7 +137,7 @@ def settled(frames: int, cuts: Sequence[Cut], spans: Sequence[Transition], gaps:
     """
     kept: list[Transition] = []
     for rough_span in spans:
-        span = _up_to_gaps(rough_span, gaps)
+        span = _up_to_gaps(_up_to_cuts(rough_span, cuts), gaps)
         inside = [cut for cut in cuts if span.first < cut.place <= span.last]
         if any(cut.log_odds > span.log_odds + OVERRULES for cut in inside) or (kept and span.first <= kept[-1].last):
             continue
@@ -146,6 +148,13 @@ def settled(frames: int, cuts: Sequence[Cut], spans: Sequence[Transition], gaps:
     cuts += [Cut(edge, EDGE) for edge in edges]
     cuts = [cut for cut in cuts if not any(span.first <= cut.place <= span.last + 1 for span in kept)]
     return Boundaries(frames, tuple(sorted(cuts, key=lambda cut: cut.place)), tuple(kept))
+
+
+def _up_to_cuts(span: Transition, cuts: Sequence[Cut]) -> Transition:
+    """A transition begins or ends with a jump that lies right before or after it: what lies between is no shot."""
+    first = min((cut.place for cut in cuts if 0 < span.first - cut.place <= ADJOINS), default=span.first)
+    last = max((cut.place - 1 for cut in cuts if 0 < cut.place - 1 - span.last <= ADJOINS), default=span.last)
+    return replace(span, first=first, last=last)
 
 
 def _up_to_gaps(span: Transition, gaps: Sequence[Gap]) -> Transition:

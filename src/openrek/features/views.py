@@ -72,5 +72,5 @@ class Views:
         rows: Floats = getattr(self, measure)
         one, other = rows[before], rows[after]
         if measure == "correlation":
-            return np.asarray(1 - one @ other.transpose(0, 2, 1), np.float32)
+            return np.asarray(1 - np.einsum("pik,pjk->pij", one, other), np.float32)
         return np.stack([np.abs(one[:, i, None] - other).mean(axis=2) for i in range(one.shape[1])], axis=1)

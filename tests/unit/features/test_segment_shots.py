@@ -46,6 +46,41 @@ def test_gradual_transitions_belong_to_no_shot(tmp_path: Path, kind: str) -> Non
     assert second[1] == 119
 
 
+@pytest.mark.parametrize("frames", [16, 40])
+@pytest.mark.parametrize("kind", ["dissolve", "wipe"])
+@pytest.mark.parametrize("names", [("astronaut", "chelsea"), ("camera", "coffee")], ids="-".join)
+def test_transitions_between_moving_pictures(tmp_path: Path, names: tuple[str, str], kind: str, frames: int) -> None:
+    """Both pan by a fifteenth of the picture and more during the transition."""
+    old, new = pan(names[0], 2.5), pan(names[1], 1.5)
+    between = {"dissolve": dissolve, "wipe": wipe}[kind]
+    pictures = [*take(old, 50), *between(old, new, frames), *take(new, 60)]
+    first, second = shots(tmp_path, pictures)
+    assert (first[0], second[1]) == (0, len(pictures) - 1)
+    assert first[1] == pytest.approx(49, abs=4 + frames / 4)
+    assert second[0] == pytest.approx(50 + frames, abs=4 + frames / 4)
+
+
+def test_a_matte_that_opens_in_streaks_is_a_transition(tmp_path: Path) -> None:
+    old, new = pan("astronaut", 0.5), pan("coffee", 1)
+    rng = np.random.default_rng(1)
+    streaks = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH)), (0, 0), 40, sigmaY=4)
+    rank = streaks.ravel().argsort().argsort().reshape(HEIGHT, WIDTH, 1) / streaks.size
+    opening = [np.where(rank < (n + 1) / 21, b, a) for n, (a, b) in enumerate(zip(take(old, 20), take(new, 20), strict=True))]
+    first, second = shots(tmp_path, [*take(old, 50), *opening, *take(new, 50)])
+    assert first[1] == pytest.approx(49, abs=4)
+    assert second[0] == pytest.approx(70, abs=4)
+
+
+def test_somebody_who_comes_and_goes_is_no_transition(tmp_path: Path) -> None:
+    pictures = [picture.copy() for picture in take(pan("chelsea", 0.3), 150)]
+    visitor = cv2.resize(next(pan("coffee")), (150, 170))
+    for n in range(40, 110):
+        left = WIDTH - int(220 * min(1, (n - 39) / 18, (110 - n) / 18))
+        seen = min(150, WIDTH - left)
+        pictures[n][5:175, left : left + seen] = visitor[:, :seen]
+    assert shots(tmp_path, pictures) == [(0, 149)]
+
+
 def test_fades_to_black_and_from_it(tmp_path: Path) -> None:
     old, new = pan("astronaut", 0.5), pan("coffee", 0.5)
     pictures = [*take(old, 50), *faded(take(old, 15), True), *plain(0, 20), *faded(take(new, 15), False), *take(new, 50)]
