@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+MOST = 10.0
+"""Log-odds beyond which nothing is more certain: some ten thousand examples say no more."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logistic:
@@ -40,8 +43,8 @@ def terms(evidence: Floats) -> NDArray[np.float64]:
 
 
 def probability(log_odds: float) -> float:
-    """The probability that has these log-odds."""
-    return float(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
+    """The probability that has these log-odds, as far as they can be vouched for."""
+    return float(1 / (1 + np.exp(-np.clip(log_odds, -MOST, MOST))))
 
 
 @cache
