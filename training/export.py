@@ -1,16 +1,12 @@
-"""Write a checkpoint as ONNX in YOLOX's raw layout: python -m training.export MEAN.pt OUT.onnx [--side 512]
+"""Write a checkpoint as ONNX in YOLOX's raw layout: python -m training.export MEAN.pt OUT.onnx [--side 416]
 
-`images` f32 (1, 3, side, side), BGR 0–255, letterboxed to the left top on grey 114 → `output` f32 (1, cells, 85), cells grid by grid and
-row by row. Columns are x, y, w, h, objectness and 80 class scores: centre (x + column) * stride, (y + row) * stride, size exp(w) * stride,
-exp(h) * stride, score objectness * class. Scaling of the input and, where a calibration is given, of the scores is part of the graph.
-
-The detector looks twice, with the same weights: at the picture for what is not large in it, and at the picture of half the size for what is
-not small, as in image pyramids with scale normalisation (SNIP: Singh & Davis, 2018). The strides of the six grids, in pixels of the
-picture, are in the file's metadata.
+`images` f32 (1, 3, side, side), BGR 0–255, letterboxed to the left top on grey 114 → `output` f32 (1, cells, 85), cells by stride 8, 16,
+32 and row by row. Columns are x, y, w, h, objectness and 80 class scores: centre (x + column) * stride, (y + row) * stride, size exp(w) *
+stride, exp(h) * stride, score objectness * class. Scaling of the input and, where a calibration is given, of the scores is part of the
+graph.
 """
 
 import argparse
-import copy
 import dataclasses
 import json
 import warnings
@@ -20,15 +16,11 @@ import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.grid import STRIDES, grid
-from training.network import Conv, Detector
+from training.network import Detector
 from training.train import load_weights
 
-OPSET, SIDE = 17, 512
-LARGEST, SMALLEST = 0.4, 0.1
-"""What the first look may find at the most, and the second at the least: the root of a box's area in sides of the picture."""
+OPSET = 17
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,28 +39,14 @@ class Calibration:
 
 
 class Exported(nn.Module):
-    """The detector's two looks, with what comes before and after them."""
+    """The detector with what comes before and after it."""
 
-    strides = STRIDES + tuple(2 * stride for stride in STRIDES)
-
-    def __init__(self, net: Detector, side: int, calibration: Calibration | None) -> None:
+    def __init__(self, net: Detector, calibration: Calibration | None) -> None:
         super().__init__()
-        self.net, self.calibration = fused(net), calibration
-        # Logarithms of the areas between which a box may lie, in squared strides of its cell.
-        self.most = _area(LARGEST, side)
-        self.least = _area(SMALLEST, side // 2)
+        self.net, self.calibration = net, calibration
 
     def forward(self, images: Tensor) -> Tensor:
-        pixels = images * (1 / 64)
-        boxes, sure, kinds = self._look(pixels)
-        first = torch.cat([boxes, sure * (boxes[..., 2:].sum(-1, keepdim=True) <= self.most), kinds], -1)
-        boxes, sure, kinds = self._look(F.avg_pool2d(pixels, 2))
-        second = torch.cat([boxes, sure * (boxes[..., 2:].sum(-1, keepdim=True) >= self.least), kinds], -1)
-        return torch.cat([first, second], 1)
-
-    def _look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (1, cells, 4), objectness (1, cells, 1) and class scores (1, cells, 80), as the file has them."""
-        kinds, places = self.net(pixels)
+        kinds, places = self.net(images * (1 / 64))
         left, top, right, bottom = F.softplus(places[..., 1:]).unbind(-1)
         boxes = torch.stack([right - left + 0.5, bottom - top + 0.5, torch.log(2 * (left + right)), torch.log(2 * (top + bottom))], -1)
         sure, kinds = places[..., :1].sigmoid(), kinds.sigmoid()
@@ -76,27 +54,13 @@ class Exported(nn.Module):
             # The product of both columns is the calibrated score; objectness stays an upper bound of it, so readers may filter by it first.
             calibrated = self.calibration(sure)
             sure, kinds = calibrated, self.calibration(sure * kinds) / calibrated
-        return boxes, sure, kinds
-
-
-def _area(share: float, side: int) -> Tensor:
-    """Logarithm of the area of a box of `share` of a side, in squared strides of each cell (cells, 1)."""
-    return 2 * torch.log(share * side / torch.from_numpy(grid(side)[1]))[:, None]
-
-
-def fused(net: Detector) -> Detector:
-    """Batch normalisation folded into the convolutions, so that both looks have their weights in common in the file too."""
-    net = copy.deepcopy(net).eval()
-    for module in net.modules():
-        if isinstance(module, Conv):
-            module[0], module[1] = fuse_conv_bn_eval(module[0], module[1]), nn.Identity()
-    return net
+        return torch.cat([boxes, sure, kinds], -1)
 
 
 def export(weights: Path, out: Path, side: int, calibration: Calibration | None = None) -> None:
     net = Detector()
     load_weights(net, weights)
-    wrapped = Exported(net, side, calibration).eval()
+    wrapped = Exported(net, calibration).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         example = torch.zeros(1, 3, side, side)
@@ -112,7 +76,6 @@ def export(weights: Path, out: Path, side: int, calibration: Calibration | None 
     model = onnx.load(str(out))
     onnx.checker.check_model(model)
     model.producer_name, model.doc_string = "openrek", ""
-    onnx.helper.set_model_props(model, {"strides": json.dumps(wrapped.strides)})
     onnx.save(model, str(out))
 
 
@@ -120,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--side", type=int, default=416)
     parser.add_argument("--calibration", type=Path, help="what training.calibrate wrote")
     args = parser.parse_args()
     calibration = Calibration(**json.loads(args.calibration.read_text())["beta"]) if args.calibration else None

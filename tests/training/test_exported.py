@@ -1,4 +1,6 @@
-"""The exported detector: its two looks, and the way back from its file. Needs what training needs: training/requirements.txt."""
+"""The exported detector, and the way back from its file. Needs what training needs: training/requirements.txt."""
+
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -6,10 +8,10 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from training.export import LARGEST, SMALLEST, Exported, export
+from training.export import export
 from training.network import Detector
 from training.predict import OpenVino
-from training.shipped import load_exported
+from training.shipped import convolutions, load_exported
 
 SIDE = 64
 
@@ -42,23 +44,12 @@ def file(net, tmp_path_factory):
     return folder / "network.onnx"
 
 
-def test_the_file_holds_both_looks_with_one_set_of_weights(file, net):
+def test_the_file_is_read_as_yolox_is(file):
     session = OpenVino(file)
-    assert (session.side, session.strides) == (SIDE, Exported.strides)
-    assert session.run(np.zeros((1, 3, SIDE, SIDE), np.float32)).shape == (1, 84 + 21, 85)
-    held = sum(int(np.prod(tensor.dims)) for tensor in onnx.load(str(file)).graph.initializer)
-    assert held <= sum(parameter.numel() for parameter in net.parameters())
-
-
-def test_each_look_finds_what_is_of_its_size(file):
-    session = OpenVino(file)
-    told = session.run(np.random.default_rng(1).uniform(0, 255, (1, 3, SIDE, SIDE)).astype(np.float32))[0]
-    strides = np.concatenate([np.full((SIDE // stride) ** 2, stride) for stride in session.strides])
-    size = np.exp(told[:, 2:4].sum(1) / 2) * strides / SIDE
-    first, second = np.arange(len(told)) < 84, np.arange(len(told)) >= 84
-    np.testing.assert_array_equal(told[first, 4] > 0, size[first] <= LARGEST)
-    np.testing.assert_array_equal(told[second, 4] > 0, size[second] >= SMALLEST)
-    assert 0 < (told[first, 4] > 0).sum() < 84
+    assert session.side == SIDE
+    told = session.run(np.random.default_rng(1).uniform(0, 255, (1, 3, SIDE, SIDE)).astype(np.float32))
+    assert told.shape == (1, 8 * 8 + 4 * 4 + 2 * 2, 85)
+    assert ((told[..., 4:] >= 0) & (told[..., 4:] <= 1)).all()
 
 
 def test_a_network_from_the_file_answers_as_the_one_that_was_exported(file, net, pictures):
@@ -70,3 +61,13 @@ def test_a_network_from_the_file_answers_as_the_one_that_was_exported(file, net,
         again.train()
         for given, expected in zip(again(pictures), again.eval()(pictures), strict=True):
             torch.testing.assert_close(given, expected, rtol=0, atol=0.02)
+
+
+def test_the_shipped_file_holds_every_convolution_of_the_detector(net):
+    model = onnx.load_from_string(resources.files("openrek.vision").joinpath("weights/openrek-labels.onnx").read_bytes())
+    found = convolutions(model)
+    expected = {name: module for name, module in net.named_modules() if isinstance(module, torch.nn.Conv2d)}
+    assert set(found) == set(expected)
+    for name, (weight, bias) in found.items():
+        assert (weight.shape, bias.shape) == (tuple(expected[name].weight.shape), (expected[name].out_channels,))
+        assert 0 < np.abs(weight).max() < 10
