@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from openrek.observations import Observation
 from training.shot_sequences import Maker, Sequence_
 
 TARGET = Path(__file__).resolve().parents[1] / "src/openrek/features/shot_weights.json"
+RATE = Fraction(25)
+"""Frames a second of the sequences."""
 AROUND = 3
 """Frames around a transition that count neither way."""
 OVERLAP = 0.3
@@ -74,7 +77,7 @@ def evidence_of_spans(sequences: Iterable[Sequence_], weights: Weights) -> Rows:
     use(weights)
     found, truth = [], []
     for sequence in sequences:
-        for span, evidence in shots.examined_spans(seen(sequence), 25):
+        for span, evidence in shots.examined_spans(seen(sequence), RATE):
             share = max((overlap(span.first, span.last, *true) for true in sequence.gradual), default=0.0)
             if share == 0 or share >= OVERLAP:
                 found.append(evidence)
@@ -101,7 +104,7 @@ def fit(rows: Rows, strength: float) -> dict[str, Any]:
 def use(weights: Weights) -> None:
     """Have shots told by these weights in this process."""
     made = {name: Logistic(np.array(stored["weights"]), stored["bias"]) for name, stored in weights.items()}
-    shots.load = logistic.load = made.__getitem__  # type: ignore[assignment]
+    shots.load = logistic.load = made.__getitem__
 
 
 @dataclass
@@ -118,7 +121,7 @@ class Report:
 
     def add(self, sequence: Sequence_) -> None:
         """Look for the boundaries of one sequence."""
-        boundaries = shots.boundaries(seen(sequence), 25)  # type: ignore[arg-type]
+        boundaries = shots.boundaries(seen(sequence), RATE)
         starts = {shot.first for shot in boundaries.shots()} - {0}
         cuts = {cut for cut in sequence.cuts if not is_near(cut, sequence)}
         self.hits, self.missed = self.hits + len(cuts & starts), self.missed + len(cuts - starts)

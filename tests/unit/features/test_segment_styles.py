@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,9 +42,9 @@ def shot(name: str, frames: int, width: int, height: int, bar: int = 0) -> list[
     ]
 
 
-def titled(pictures: Sequence[Picture], lines: Sequence[tuple[str, int, int]], **how: float) -> list[Picture]:
+def titled(pictures: Sequence[Picture], lines: Sequence[tuple[str, int, int]], **how: Any) -> list[Picture]:
     """All but the first and the last few with a title."""
-    return [lettered(p, lines, **how) if 6 <= n < len(pictures) - 8 else p for n, p in enumerate(pictures)]  # type: ignore[arg-type]
+    return [lettered(p, lines, **how) if 6 <= n < len(pictures) - 8 else p for n, p in enumerate(pictures)]
 
 
 def faded(pictures: Sequence[Picture], frames: int = 10) -> list[Picture]:
