@@ -160,7 +160,12 @@ class Trap:
         draft.write_text(json.dumps([process.pid for process in targets]))
         draft.replace(self._folder / f"struck-{plan.id}")
         for process in targets:
-            process.send_signal(plan.signal)
+            if process.pid == os.getpid():
+                # To this thread: it does nothing more. A signal to the process may reach another one first, and this one opens a
+                # transaction before it stops.
+                signal.pthread_kill(threading.get_ident(), plan.signal)
+            else:
+                process.send_signal(plan.signal)
             deadline = time.monotonic() + PATIENCE
             while plan.signal == signal.SIGKILL and lives(process.pid) and time.monotonic() < deadline:
                 time.sleep(0.005)
