@@ -24,11 +24,13 @@ def second_worker(site: Site) -> Iterator[psutil.Process]:
         command = [sys.executable, str(VICTIM), "worker", str(site.folder)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, text=True)
     assert process.stdin is not None
-    with process.stdin:
-        process.stdin.write(site.settings.model_dump_json() + "\n")
-        process.stdin.flush()
-        yield psutil.Process(process.pid)
-    process.wait()
+    try:
+        with process.stdin:
+            process.stdin.write(site.settings.model_dump_json() + "\n")
+            process.stdin.flush()
+            yield psutil.Process(process.pid)
+    finally:
+        process.wait()
 
 
 def cases() -> Iterator[object]:
