@@ -1,4 +1,4 @@
-"""Average precision beside YOLOX-Nano: python -m training.evaluate MODEL.onnx [--on validation|evaluation]"""
+"""Average precision beside YOLOX-Nano: python -m training.evaluate MODEL.onnx [--on validation|sharp|evaluation]"""
 
 import argparse
 import json
@@ -9,10 +9,11 @@ import numpy as np
 from training.categories import NAMES
 from training.predict import OnnxRuntime, OpenVino, Session, detect
 from training.settings import shared
-from training.truth import Precision, TestSet, evaluation, in_fours, precision, validation
+from training.truth import Precision, TestSet, evaluation, in_fours, precision, sharp, validation
 
 WHERE = """validation: the held-out part of the corpus; people: the same, only classes and boxes that people labelled; fours: four held-
-out photographs to a picture; evaluation: the 100 evaluation photographs, for the final report only"""
+out photographs to a picture; sharp: photographs of COCO at full size, in a folder like github.com/lightly-ai/coco128_yolo; evaluation: the
+100 evaluation photographs, for the final report only"""
 
 
 def find(session: Session, test: TestSet) -> dict[int, np.ndarray]:
@@ -43,7 +44,7 @@ def counts(test: TestSet) -> dict[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="+")
-    parser.add_argument("--on", choices=("validation", "people", "fours", "evaluation"), default="validation", help=WHERE)
+    parser.add_argument("--on", choices=("validation", "people", "fours", "sharp", "evaluation"), default="validation", help=WHERE)
     parser.add_argument("--side", type=int, help="another side than the model's own (f32 models with a free size only)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runtime", choices=("openvino", "onnxruntime"), default="openvino")
@@ -51,13 +52,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers here too")
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--photographs", type=Path, help="folder of the evaluation photographs")
+    parser.add_argument("--sharp", type=Path, help="folder of the photographs at full size")
     parser.add_argument("--teacher", type=Path)
     args = parser.parse_args()
     people = args.on == "people"
+    corpus, photographs = args.corpus or shared("corpus"), args.photographs or shared("media", "labels")
     if args.on == "evaluation":
-        test = evaluation(args.photographs or shared("media", "labels"))
+        test = evaluation(photographs)
+    elif args.on == "sharp":
+        if not args.sharp:
+            parser.error("--on sharp needs --sharp FOLDER: a clone of github.com/lightly-ai/coco128_yolo")
+        test = sharp(args.sharp, corpus, photographs)
     else:
-        test = validation(args.corpus or shared("corpus"), people_only=people)
+        test = validation(corpus, people_only=people)
         test = in_fours(test) if args.on == "fours" else test
     columns = {}
     for path in args.model:

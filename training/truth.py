@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +62,43 @@ def validation(corpus: Path, *, people_only: bool = False) -> TestSet:
                 for c, x, y, w, h, s in photograph.teacher.tolist()
                 if int(c) not in photograph.labelled
             ]
-    annotations = [
-        {"id": n, "image_id": i, "category_id": IDS[c], "bbox": box, "area": box[2] * box[3], "iscrowd": crowd}
-        for n, (i, c, box, crowd) in enumerate(rows, 1)
-    ]
+    annotations = [_annotation(n, *row) for n, row in enumerate(rows, 1)]
+    truth = _coco(_content(pixels, annotations))
+    return TestSet("validation, people's boxes" if people_only else "validation", pixels, truth, known)
+
+
+def sharp(folder: Path, corpus: Path, evaluated: Path) -> TestSet:
+    """Photographs of COCO at full size with boxes of all 80 classes, as lightly-ai/coco128_yolo has them: `images/SPLIT/ID.jpg` and, in
+    YOLO's format, `object_detection/labels/SPLIT/ID.txt`; without those of the corpus and of the evaluation.
+    """
+    taken = {int(path.stem) for path in (evaluated / "images").glob("*.jpg")}
+    for described in corpus.glob("coco_*.json"):
+        numbered = (re.search(r"(\d+)\.", image["file"]) for image in json.loads(described.read_text())["images"])
+        taken |= {int(found[1]) for found in numbered if found}
+    pixels, annotations = {}, []
+    for path in sorted(folder.glob("images/*/*.jpg"), key=lambda path: path.stem):
+        i = int(path.stem)
+        labels = folder / "object_detection/labels" / path.parent.name / f"{path.stem}.txt"
+        if i in taken or not labels.exists():
+            continue
+        pixels[i] = cv2.imread(str(path))
+        height, width = pixels[i].shape[:2]
+        for line in labels.read_text().splitlines():
+            c, x, y, w, h = (float(value) for value in line.split())
+            box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
+            annotations.append(_annotation(len(annotations) + 1, i, int(c), box, 0))
+    everything = frozenset(range(len(IDS)))
+    return TestSet("sharp", pixels, _coco(_content(pixels, annotations)), dict.fromkeys(pixels, everything))
+
+
+def _annotation(number: int, image: int, kind: int, box: list[float], crowd: int) -> dict:
+    return {"id": number, "image_id": image, "category_id": IDS[kind], "bbox": box, "area": box[2] * box[3], "iscrowd": crowd}
+
+
+def _content(pixels: dict[int, np.ndarray], annotations: list[dict]) -> dict:
     categories = [{"id": identity, "name": name} for identity, name in zip(IDS, NAMES, strict=True)]
     images = [{"id": i, "width": p.shape[1], "height": p.shape[0]} for i, p in pixels.items()]
-    truth = _coco({"images": images, "annotations": annotations, "categories": categories})
-    return TestSet("validation, people's boxes" if people_only else "validation", pixels, truth, known)
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def in_fours(test: TestSet, room: int = 288) -> TestSet:
@@ -86,9 +116,7 @@ def in_fours(test: TestSet, room: int = 288) -> TestSet:
                 x, y, *size = a["bbox"]
                 annotations.append(a | {"id": len(annotations) + 1, "image_id": k + 1, "bbox": [x + left, y + top, *size]})
         pixels[k + 1], known[k + 1] = canvas, frozenset.intersection(*(test.known[i] for i in four))
-    images = [{"id": i, "width": 2 * room, "height": 2 * room} for i in pixels]
-    truth = _coco({"images": images, "annotations": annotations, "categories": test.truth.dataset["categories"]})
-    return TestSet(f"{test.name}, four to a picture", pixels, truth, known)
+    return TestSet(f"{test.name}, four to a picture", pixels, _coco(_content(pixels, annotations)), known)
 
 
 @dataclass(frozen=True, slots=True)

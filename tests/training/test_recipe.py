@@ -1,5 +1,8 @@
 """The parts of the training recipe that need no PyTorch."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 from training.augment import Painter
@@ -45,6 +48,23 @@ def test_boxes_follow_the_pixels():
             assert 0 <= top < bottom <= 320
             inside = made.pixels[round(top) + 3 : round(bottom) - 3, round(left) + 3 : round(right) - 3].astype(int)
             assert (inside[..., 2] >= inside[..., 0]).mean() > 0.97
+
+
+def test_photographs_at_full_size_are_none_that_training_or_evaluation_has(tmp_path):
+    truth = pytest.importorskip("training.truth", reason="needs training/requirements.txt", exc_type=ImportError)
+    for split, number in (("train2017", 9), ("val2017", 139), ("val2017", 285), ("val2017", 776), ("val2017", 1000)):
+        for folder in (tmp_path / "images" / split, tmp_path / "object_detection/labels" / split):
+            folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "images" / split / f"{number:012}.jpg"), np.zeros((200, 400, 3), np.uint8))
+        if number != 1000:  # nobody drew boxes
+            (tmp_path / "object_detection/labels" / split / f"{number:012}.txt").write_text("16 0.5 0.25 0.2 0.5\n")
+    (tmp_path / "coco_made.json").write_text(json.dumps({"images": [{"file": "COCO_train2014_000000000009.jpg"}]}))
+    (tmp_path / "evaluated/images").mkdir(parents=True)
+    (tmp_path / "evaluated/images/000000000776.jpg").touch()
+    found = truth.sharp(tmp_path, tmp_path, tmp_path / "evaluated")
+    assert list(found.pixels) == [139, 285]
+    assert found.truth.imgToAnns[139][0]["bbox"] == pytest.approx([160, 0, 80, 100])
+    assert found.truth.cats[found.truth.imgToAnns[139][0]["category_id"]]["name"] == "dog"
 
 
 def test_rare_classes_come_up_more_often():
