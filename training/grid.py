@@ -1,19 +1,18 @@
-"""The cells of the detectors' maps, row by row: strides 8, 16 and 32, the same in student and teacher."""
+"""The cells of the detectors' maps: strides 8, 16 and 32, row by row, the same in student and teacher."""
 
 import numpy as np
 
 STRIDES = (8, 16, 32)
 
 
-def grid(side: int, strides: tuple[float, ...] = STRIDES) -> tuple[np.ndarray, np.ndarray]:
+def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Column and row of each cell (cells, 2), and its stride (cells,)."""
-    at, widths = [], []
-    for s in strides:
-        across = round(side / s)
-        y, x = np.divmod(np.arange(across**2), across)
+    at, strides = [], []
+    for s in STRIDES:
+        y, x = np.divmod(np.arange((side // s) ** 2), side // s)
         at.append(np.stack([x, y], 1))
-        widths.append(np.full(across**2, s))
-    return np.concatenate(at).astype(np.float32), np.concatenate(widths).astype(np.float32)
+        strides.append(np.full((side // s) ** 2, s))
+    return np.concatenate(at).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
 def candidates(small: int, large: int) -> np.ndarray:

@@ -1,23 +1,20 @@
 """Boxes from an ONNX file in YOLOX's raw layout: the student's and the teacher's alike."""
 
-import json
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
-import onnx
 import openvino as ov
 
 from training.augment import GREY
-from training.grid import STRIDES, grid
+from training.grid import grid
 
 Raw = np.ndarray
 
 
 class Session(Protocol):
     side: int
-    strides: tuple[float, ...]
 
     def run(self, images: np.ndarray) -> Raw: ...
 
@@ -29,7 +26,7 @@ class OpenVino:
         core = ov.Core()
         model = core.read_model(path)
         shape = model.input(0).partial_shape
-        self.side, self.strides = side or shape[2].get_length(), strides_of(path)
+        self.side = side or shape[2].get_length()
         model.reshape([1, 3, self.side, self.side])
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
         self.request = core.compile_model(model, "CPU", options).create_infer_request()
@@ -47,16 +44,10 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.side, self.strides = int(self.session.get_inputs()[0].shape[2]), strides_of(path)
+        self.side = int(self.session.get_inputs()[0].shape[2])
 
     def run(self, images: np.ndarray) -> Raw:
         return self.session.run(None, {self.session.get_inputs()[0].name: images})[0]
-
-
-def strides_of(path: Path) -> tuple[float, ...]:
-    """The strides of a file's grids, as its metadata have them; those of every YOLOX network if it has none."""
-    found = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
-    return tuple(json.loads(found["strides"])) if "strides" in found else STRIDES
 
 
 def letterbox(pixels: np.ndarray, side: int) -> tuple[np.ndarray, float]:
@@ -73,7 +64,7 @@ def detect(session: Session, pixels: np.ndarray, *, least: float = 0.003, overla
     """Rows of class index, left, top, width, height, score in the picture's pixels, best first, after suppression within each class."""
     image, scale = letterbox(pixels, session.side)
     raw = session.run(image)[0]
-    at, strides = grid(session.side, session.strides)
+    at, strides = grid(session.side)
     scores = raw[:, 4:5] * raw[:, 5:]
     cell, kind = np.nonzero(scores > least)
     score = scores[cell, kind]

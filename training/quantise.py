@@ -74,7 +74,6 @@ def fold(model: ModelProto) -> ModelProto:
             dropped.add(node.input[0])
         else:
             nodes.append(node)
-    share(nodes, model)
     used = {name for n in nodes for name in n.input}
     kept = [i for i in model.graph.initializer if i.name in used]
     del model.graph.node[:], model.graph.initializer[:]
@@ -82,18 +81,6 @@ def fold(model: ModelProto) -> ModelProto:
     model.graph.initializer.extend(kept)
     onnx.checker.check_model(model)
     return model
-
-
-def share(nodes: list[onnx.NodeProto], model: ModelProto) -> None:
-    """Let nodes that take equal numbers take the same ones: both looks at a picture have one set of weights."""
-    first: dict[tuple[object, ...], str] = {}
-    same = {}
-    for i in model.graph.initializer:
-        array = numpy_helper.to_array(i)
-        same[i.name] = first.setdefault((array.dtype.str, array.shape, array.tobytes()), i.name)
-    for node in nodes:
-        for k, name in enumerate(node.input):
-            node.input[k] = same.get(name, name)
 
 
 def quantise(model: ModelProto, images: list[np.ndarray], *, float_outputs: bool = False) -> ModelProto:

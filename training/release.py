@@ -18,7 +18,7 @@ import torch
 from training.calibrate import LEAST_AP50, crosswise, expected_error, fit, outcomes, reliability
 from training.categories import IDS, NAMES
 from training.evaluate import counts, find, table
-from training.export import SIDE, SMALLER, Calibration, export
+from training.export import Calibration, export
 from training.predict import OnnxRuntime, OpenVino, letterbox
 from training.quantise import PICTURES, pictures, quantise
 from training.settings import shared
@@ -54,8 +54,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("facts", type=Path)
-    parser.add_argument("--side", type=int, default=SIDE)
-    parser.add_argument("--smaller", type=int, default=SMALLER, help="side of the second look")
+    parser.add_argument("--side", type=int, default=416)
     parser.add_argument("--pictures", type=int, default=PICTURES, help="pictures that ranges for int8 are taken from")
     parser.add_argument("--final", action="store_true", help="also measure on the evaluation photographs")
     parser.add_argument("--corpus", type=Path)
@@ -69,7 +68,7 @@ def main() -> None:
     images = list(pictures(corpus, args.side, args.pictures))
 
     def make(calibration: Calibration | None) -> None:
-        export(args.weights, plain, args.side, args.smaller, calibration)
+        export(args.weights, plain, args.side, calibration)
         onnx.save(quantise(onnx.load(str(plain)), images), str(args.out))
 
     make(None)

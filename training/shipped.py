@@ -5,7 +5,6 @@ network answers as the file does and learns as it did before. Only the length th
 decides how far a step of the optimiser turns the filter, so it becomes what training leaves.
 """
 
-import re
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +19,7 @@ LENGTH, STEM = 0.23, 48
 
 
 def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Weight and bias of each convolution, by the name of its module in `Detector`; of two looks at a picture those of the first."""
+    """Weight and bias of each convolution, by the name of its module in `Detector`."""
     held = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Identity" and node.input[0] in held:
@@ -30,16 +29,12 @@ def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             zero = held[node.input[2]].astype(np.float32)
             shape = [-1] + [1] * (weight.ndim - 1) if scale.ndim else []
             held[node.output[0]] = ((weight - zero.reshape(shape)) * scale.reshape(shape)).astype(np.float32)
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            found.setdefault(_module(node.name), (held[node.input[1]].copy(), held[node.input[2]].copy()))
-    return found
+    return {_module(n.name): (held[n.input[1]].copy(), held[n.input[2]].copy()) for n in model.graph.node if n.op_type == "Conv"}
 
 
 def _module(node: str) -> str:
-    """`/net/s4/s4.0/a/a.0/Conv`, in a second look `…/a.0_1/Conv` → `s4.0.a.0`: a part that begins with the one before stands for both."""
-    parts = [*re.sub(r"_\d+/Conv$", "/Conv", node).strip("/").split("/")[1:-1], ""]
+    """`/net/s4/s4.0/a/a.0/Conv` → `s4.0.a.0`: a part that begins with the one before it stands for both."""
+    parts = [*node.strip("/").split("/")[1:-1], ""]
     return ".".join(part for part, following in pairwise(parts) if not following.startswith(f"{part}."))
 
 

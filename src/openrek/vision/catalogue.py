@@ -20,9 +20,6 @@ PERMISSIVE = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0
 CLASSES: Mapping[str, int] = {"coco-80": 80}
 """How many classes a vocabulary has."""
 
-STRIDES = (8.0, 16.0, 32.0)
-"""Of the three grids of cells that every network of the YOLOX family has, in pixels of its input."""
-
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
@@ -72,9 +69,6 @@ class ModelEntry(_Facts):
         SPDX identifier, of the weights; `training_data` says what they were trained on, and under which terms that was published.
     decoder
         How its output is read.
-    strides
-        Pixels of the square between two cells, of each grid in its output. One that looks at a picture twice, the second time at a smaller
-        size, has the grids of both.
     unreported
         Classes that it does not know well enough to name.
     """
@@ -87,7 +81,6 @@ class ModelEntry(_Facts):
     homepage: str
     training_data: str
     decoder: Literal["yolox"]
-    strides: tuple[Annotated[float, Field(gt=0)], ...] = STRIDES
     vocabulary: Literal["coco-80"]
     unreported: tuple[int, ...] = ()
     input: InputFacts
@@ -100,8 +93,6 @@ class ModelEntry(_Facts):
             raise ValueError(f"{self.name} does not report a class that {self.vocabulary} does not have")
         if len({file.name for file in self.files}) != len(self.files):
             raise ValueError(f"two files of {self.name} have one name")
-        if any(abs(self.input.side / stride - round(self.input.side / stride)) > 1e-9 for stride in self.strides):
-            raise ValueError(f"a grid of {self.name} does not fill the square of {self.input.side} pixels")
         return self
 
     @cached_property

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from openrek.errors import ModelCorruptError
 from openrek.geometry import Boxes, Letterbox
 from openrek.observations import SCHEMAS
-from openrek.vision.catalogue import CLASSES, STRIDES, ModelEntry
+from openrek.vision.catalogue import CLASSES, ModelEntry
 from openrek.vision.observers import Columns, Picture
 from openrek.vision.sessions import Session
 
+STRIDES = (8, 16, 32)
+"""Pixels of the square between two cells of the network's three grids."""
 FLOOR = 0.01
 """Confidence under which nothing is kept: below it are three times as many detections, and all of them are worth 0.006 of AP@0.5."""
 MOST = 300
@@ -43,8 +45,7 @@ class ObjectDetector:
         self._session = session
         self._side = entry.input.side
         self._padding = entry.input.padding
-        self._strides = entry.strides
-        cells = sum(round(self._side / stride) ** 2 for stride in self._strides)
+        cells = sum((self._side // stride) ** 2 for stride in STRIDES)
         expected = [((1, self._side, self._side, 3),), ((1, cells, 5 + CLASSES[entry.vocabulary]),)]
         if [tuple(facts.shape for facts in ports) for ports in (session.inputs, session.outputs)] != expected:
             session.close()
@@ -58,7 +59,7 @@ class ObjectDetector:
         outputs = self._session.infer_each(
             [[self._square(picture, letterbox)] for picture, letterbox in zip(seen, letterboxes, strict=True)]
         )
-        return [_columns(output[0], letterbox, self._strides) for (output,), letterbox in zip(outputs, letterboxes, strict=True)]
+        return [_columns(output[0], letterbox) for (output,), letterbox in zip(outputs, letterboxes, strict=True)]
 
     def close(self) -> None:
         """Give the network's memory back."""
@@ -77,8 +78,8 @@ class ObjectDetector:
         return square
 
 
-def _columns(output: NDArray[np.float32], letterbox: Letterbox, strides: tuple[float, ...]) -> Columns:
-    corners, confidence, kinds = detect(output, letterbox.side, strides)
+def _columns(output: NDArray[np.float32], letterbox: Letterbox) -> Columns:
+    corners, confidence, kinds = detect(output, letterbox.side)
     boxes: Boxes = letterbox.to_frame(corners)
     # A box in the padding is no part of the frame.
     inside = np.flatnonzero((boxes[:, 2:] > 0).all(axis=1))[:MOST]
@@ -86,9 +87,7 @@ def _columns(output: NDArray[np.float32], letterbox: Letterbox, strides: tuple[f
     return {name: found[name].astype(column.dtype, copy=False) for name, column in SCHEMAS["objects"].items()}
 
 
-def detect(
-    output: NDArray[np.float32], side: int, strides: tuple[float, ...] = STRIDES
-) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.intp]]:
+def detect(output: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.intp]]:
     """What a network of the YOLOX family saw.
 
     A cell says where its box is, how sure it is of an object, and how sure of each class; every class of it that reaches `FLOOR` is
@@ -98,11 +97,9 @@ def detect(
     ----------
     output
         Shape (cells, 5 + classes): offset of the centre from the cell's corner in cells, logarithm of width and height in cells,
-        probability of an object, and of each class given an object. The cells come grid by grid, each row by row.
+        probability of an object, and of each class given an object. The cells of stride 8 come first, row by row, then 16, then 32.
     side
         Pixels of the square that the network saw.
-    strides
-        Pixels of the square between two cells, of each grid.
 
     Returns
     -------
@@ -115,7 +112,7 @@ def detect(
     scores = output[hopeful, 4:5] * output[hopeful, 5:]
     rows, kinds = np.nonzero(scores >= FLOOR)
     confidence = scores[rows, kinds]
-    corners = _corners(output, side, strides, hopeful)[rows]
+    corners = _corners(output, side, hopeful)[rows]
     # Sorts are stable and rows rise, so that of equals the earlier cell comes first.
     best = np.lexsort((kinds, -confidence))[:CANDIDATES]
     by_class = best[np.argsort(kinds[best], kind="stable")]
@@ -169,9 +166,9 @@ def suppress(corners: NDArray[np.float64], kinds: NDArray[np.intp], overlap: flo
         stays = now
 
 
-def _corners(output: NDArray[np.float32], side: int, strides: tuple[float, ...], cells: NDArray[np.intp]) -> NDArray[np.float64]:
+def _corners(output: NDArray[np.float32], side: int, cells: NDArray[np.intp]) -> NDArray[np.float64]:
     """Left, top, right, bottom in pixels of the square, of some cells."""
-    place, stride = _grid(side, strides)
+    place, stride = _grid(side)
     raw = np.clip(output[cells, :4].astype(np.float64), -_FAR, (_FAR, _FAR, _LARGE, _LARGE))
     centre = (raw[:, :2] + place[cells]) * stride[cells]
     half = np.exp(raw[:, 2:]) * stride[cells] / 2
@@ -179,12 +176,11 @@ def _corners(output: NDArray[np.float32], side: int, strides: tuple[float, ...],
 
 
 @cache
-def _grid(side: int, strides: tuple[float, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _grid(side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Column and row (n, 2) and stride (n, 1) of every cell, in the order of the output."""
-    places, widths = [], []
-    for stride in strides:
-        across = round(side / stride)
-        rows, columns = np.mgrid[:across, :across]
+    places, strides = [], []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[: side // stride, : side // stride]
         places.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
-        widths.append(np.full((rows.size, 1), stride))
-    return np.concatenate(places).astype(np.float64), np.concatenate(widths).astype(np.float64)
+        strides.append(np.full((rows.size, 1), stride))
+    return np.concatenate(places).astype(np.float64), np.concatenate(strides).astype(np.float64)
