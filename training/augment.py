@@ -26,10 +26,10 @@ class Painter:
     def __init__(self, photographs: list[Photograph], odds: np.ndarray) -> None:
         self.photographs, self.odds = photographs, odds
 
-    def picture(self, rng: np.random.Generator, side: int, crops: float = 0.4, nines: float = 0.18) -> Picture:
-        """A crop (a share `crops`), a mosaic of 3x3 crops (a share `nines`), or one of 2x2."""
+    def picture(self, rng: np.random.Generator, side: int) -> Picture:
+        """A crop (40 %), or a mosaic of 2x2 or, from 320 pixels up, 3x3 crops (18 %)."""
         dice = rng.random()
-        tiles = 1 if dice < crops else 3 if dice > 1 - nines else 2
+        tiles = 1 if dice < 0.4 else 3 if dice > 0.82 and side >= 320 else 2
         made = self._crop(rng, side, side, 0.6, 1.4) if tiles == 1 else self._mosaic(rng, side, tiles)
         return Picture(colour(rng, made.pixels), made.human)
 

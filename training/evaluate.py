@@ -63,6 +63,8 @@ def main() -> None:
         if not args.sharp:
             parser.error("--on sharp needs --sharp FOLDER: a clone of github.com/lightly-ai/coco128_yolo")
         test = sharp(args.sharp, corpus, photographs)
+        if not test.pixels:
+            parser.error(f"{args.sharp} holds no images/SPLIT/ID.jpg with object_detection/labels/SPLIT/ID.txt")
     else:
         test = validation(corpus, people_only=people)
         test = in_fours(test) if args.on == "fours" else test

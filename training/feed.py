@@ -54,7 +54,7 @@ class Feed:
         return self._stack(chosen[: self.batch_size])
 
     def _new(self, rng: np.random.Generator) -> list[tuple[np.ndarray, Answer]]:
-        pictures = [self.painter.picture(rng, self.side.teacher, self.side.crops, self.side.nines) for _ in range(self.fresh)]
+        pictures = [self.painter.picture(rng, self.side.teacher) for _ in range(self.fresh)]
         answers = self.teacher.answer(pictures)
         small = (self.side.student, self.side.student)
         pixels = [cv2.resize(p.pixels, small, interpolation=cv2.INTER_AREA) for p in pictures]

@@ -7,28 +7,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Pixels that the student and the teacher see of one picture, and pictures a worker takes at once.
-
-    Of the pictures a share `crops` is one photograph, a share `nines` nine, the others four: what is large in a picture is learnt at the
-    small sides, what is small at the large ones.
-    """
+    """Pixels that the student and the teacher see of one picture, and pictures a worker takes at once."""
 
     student: int
     teacher: int
     batch: int
-    crops: float
-    nines: float
 
 
 SIDES: dict[int, Side] = {
-    s.student: s
-    for s in (
-        Side(192, 256, 48, 0.4, 0.0),
-        Side(256, 352, 28, 0.4, 0.1),
-        Side(320, 416, 18, 0.4, 0.1),
-        Side(416, 416, 10, 0.3, 0.25),
-        Side(512, 512, 7, 0.1, 0.45),
-    )
+    s.student: s for s in (Side(192, 256, 48), Side(256, 352, 28), Side(320, 416, 18), Side(416, 416, 10), Side(512, 512, 7))
 }
 
 Phase = tuple[float, dict[int, float]]  # until this part of the run, odds of each side
@@ -49,13 +36,7 @@ FURTHER: tuple[Phase, ...] = (
     (1.0, {256: 0.15, 320: 0.35, 416: 0.10, 512: 0.40}),
 )
 
-LOOKS: tuple[Phase, ...] = (
-    (0.4, {192: 0.20, 256: 0.40, 320: 0.40}),
-    (0.75, {256: 0.20, 320: 0.40, 512: 0.40}),
-    (1.0, {320: 0.45, 512: 0.55}),
-)
-
-SCHEDULES: dict[str, tuple[Phase, ...]] = {"whole": PHASES, "fine": FINE, "further": FURTHER, "looks": LOOKS}
+SCHEDULES: dict[str, tuple[Phase, ...]] = {"whole": PHASES, "fine": FINE, "further": FURTHER}
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from training.categories import IDS, INDEX, NAMES
 from training.corpus import read
 
 CONFIDENT = 0.45  # a teacher's box from this score on stands for the truth where people labelled nothing; a weaker one is ignored
+EVERYTHING = frozenset(range(len(IDS)))
 
 
 @dataclass(frozen=True, slots=True)
 class TestSet:
-    """Photographs and the boxes in them. `known` says, per photograph, for which classes people drew the boxes (None: for all)."""
+    """Photographs and the boxes in them. `known` says, per photograph, for which classes people drew the boxes."""
 
     name: str
     pixels: dict[int, np.ndarray]
@@ -41,8 +42,7 @@ def evaluation(folder: Path) -> TestSet:
     content = json.loads((folder / "instances_dev.json").read_text())
     truth = _coco(content)
     pixels = {i: cv2.imread(str(folder / "images" / truth.imgs[i]["file_name"])) for i in sorted(truth.imgs)}
-    everything = frozenset(range(len(IDS)))
-    return TestSet("evaluation", pixels, truth, dict.fromkeys(pixels, everything))
+    return TestSet("evaluation", pixels, truth, dict.fromkeys(pixels, EVERYTHING))
 
 
 def validation(corpus: Path, *, people_only: bool = False) -> TestSet:
@@ -73,7 +73,7 @@ def sharp(folder: Path, corpus: Path, evaluated: Path) -> TestSet:
     """
     taken = {int(path.stem) for path in (evaluated / "images").glob("*.jpg")}
     for described in corpus.glob("coco_*.json"):
-        numbered = (re.search(r"(\d+)\.", image["file"]) for image in json.loads(described.read_text())["images"])
+        numbered = (re.search(r"(\d{12})\.", image["file"]) for image in json.loads(described.read_text())["images"])
         taken |= {int(found[1]) for found in numbered if found}
     pixels, annotations = {}, []
     for path in sorted(folder.glob("images/*/*.jpg"), key=lambda path: path.stem):
@@ -87,8 +87,7 @@ def sharp(folder: Path, corpus: Path, evaluated: Path) -> TestSet:
             c, x, y, w, h = (float(value) for value in line.split())
             box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
             annotations.append(_annotation(len(annotations) + 1, i, int(c), box, 0))
-    everything = frozenset(range(len(IDS)))
-    return TestSet("sharp", pixels, _coco(_content(pixels, annotations)), dict.fromkeys(pixels, everything))
+    return TestSet("sharp", pixels, _coco(_content(pixels, annotations)), dict.fromkeys(pixels, EVERYTHING))
 
 
 def _annotation(number: int, image: int, kind: int, box: list[float], crowd: int) -> dict:
