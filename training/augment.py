@@ -47,7 +47,8 @@ class Painter:
 
     def _crop(self, rng: np.random.Generator, width: int, height: int, least: float, most: float) -> Picture:
         photograph = self.photographs[int(np.searchsorted(self.odds, rng.random()))]
-        h, w = photograph.pixels.shape[:2]
+        source = photograph.pixels
+        h, w = source.shape[:2]
         fit = math.sqrt(width * height) / max(h, w)
         scale = fit * math.exp(rng.uniform(math.log(least), math.log(most)))
         aspect = math.exp(rng.uniform(-0.12, 0.12))
@@ -57,7 +58,6 @@ class Painter:
         dx = _shift(rng, w * sx, width, None if at is None else (at[1] + at[3] / 2) * sx)
         dy = _shift(rng, h * sy, height, None if at is None else (at[2] + at[4] / 2) * sy)
         area = scale < 0.7
-        source = photograph.pixels
         if area:  # warpAffine knows no area averaging: shrink first, then place
             source = cv2.resize(source, (max(1, round(w * sx)), max(1, round(h * sy))), interpolation=cv2.INTER_AREA)
             matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)

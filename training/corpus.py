@@ -13,7 +13,7 @@ from training.categories import IDS, INDEX, NAMES
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """One picture of the corpus.
+    """One picture of the corpus; its file's bytes are kept and decoded at each look, so that tens of thousands fit into memory.
 
     `human` rows are class index, x, y, w, h; `teacher` rows are the same and a score. `labelled` holds the class indices that people
     labelled in this source: a class outside it is unknown, not absent.
@@ -21,10 +21,18 @@ class Photograph:
 
     source: str
     file: str
-    pixels: np.ndarray
+    encoded: np.ndarray
     human: np.ndarray
     teacher: np.ndarray
     labelled: frozenset[int]
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """BGR (h, w, 3)."""
+        decoded = cv2.imdecode(self.encoded, cv2.IMREAD_COLOR)
+        if decoded is None:
+            raise ValueError(f"{self.source}/{self.file} is no picture that can be read")
+        return decoded
 
     @property
     def held_out(self) -> bool:
@@ -48,13 +56,10 @@ def read(folder: Path, *, leave_out: frozenset[str] = frozenset(), held_out: boo
         for image in sorted(content["images"], key=lambda i: i["file"]):
             human = [[INDEX[b[0]], *b[1:5]] for b in image.get("human", [])]
             teacher = [[INDEX[b[0]], *b[1:6]] for b in image.get("teacher", [])]
-            photograph = Photograph(source, image["file"], np.empty(0), _rows(human, 5), _rows(teacher, 6), labelled)
-            if held_out is not None and photograph.held_out != held_out:
-                continue
-            pixels = cv2.imread(str(folder / source / image["file"]))
-            if pixels is None:
-                raise FileNotFoundError(folder / source / image["file"])
-            found.append(Photograph(source, image["file"], pixels, photograph.human, photograph.teacher, labelled))
+            encoded = np.fromfile(folder / source / image["file"], np.uint8)
+            photograph = Photograph(source, image["file"], encoded, _rows(human, 5), _rows(teacher, 6), labelled)
+            if held_out is None or photograph.held_out == held_out:
+                found.append(photograph)
     return found
 
 

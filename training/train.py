@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--leave-out", nargs="*", default=[], help="sources of the corpus")
     parser.add_argument("--start", type=Path, help="weights to begin from: mean.pt of another run, or the file that is shipped")
     parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--more", type=Path, nargs="*", default=[], help="further folders in the corpus's form: training.gather makes them")
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--pid-file", type=Path)
     args = parser.parse_args()
@@ -211,6 +212,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.manual_seed(settings.seed)
     photographs = read(args.corpus or shared("corpus"), leave_out=frozenset(settings.leave_out), held_out=False)
+    photographs += [p for folder in args.more for p in read(folder, leave_out=frozenset(settings.leave_out))]
     print(f"{len(photographs)} photographs", flush=True)
     painter = Painter(photographs, odds(photographs))
     net = Pupil()

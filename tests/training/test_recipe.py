@@ -15,7 +15,8 @@ def photograph(kind: int, box: list[float]) -> Photograph:
     pixels = np.full((200, 288, 3), 50, np.uint8)
     x, y, w, h = (int(v) for v in box)
     pixels[y : y + h, x : x + w] = (0, 0, 255)
-    return Photograph("made", f"{kind}.jpg", pixels, np.array([[kind, *box]], np.float32), np.zeros((0, 6), np.float32), frozenset({kind}))
+    encoded = cv2.imencode(".png", pixels)[1]
+    return Photograph("made", f"{kind}.jpg", encoded, np.array([[kind, *box]], np.float32), np.zeros((0, 6), np.float32), frozenset({kind}))
 
 
 def test_categories_are_cocos():
