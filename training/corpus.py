@@ -1,6 +1,7 @@
 """Photographs for training and validation: pixels, boxes that people drew, boxes that the teacher found."""
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,15 +30,21 @@ class Photograph:
     @property
     def pixels(self) -> np.ndarray:
         """BGR (h, w, 3)."""
-        decoded = cv2.imdecode(self.encoded, cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(self.encoded, cv2.IMREAD_COLOR) if len(self.encoded) else None
         if decoded is None:
             raise ValueError(f"{self.source}/{self.file} is no picture that can be read")
         return decoded
 
-    @property
-    def held_out(self) -> bool:
-        """Whether the picture belongs to the validation part: 8 % of all, chosen by a checksum of its name, so the same everywhere."""
-        return zlib.crc32(f"{self.source}/{self.file}".encode()) % 100 < 8
+
+def held(source: str, file: str) -> bool:
+    """Whether a picture belongs to the validation part: 8 % of all, chosen by a checksum of its name, so the same everywhere."""
+    return zlib.crc32(f"{source}/{file}".encode()) % 100 < 8
+
+
+def coco_number(stem: str) -> int | None:
+    """The number that COCO gave a photograph, whichever split its file's name tells."""
+    numbered = re.fullmatch(r"(?:.*\D)?(\d{12})", stem)
+    return int(numbered[1]) if numbered else None
 
 
 def read(folder: Path, *, leave_out: frozenset[str] = frozenset(), held_out: bool | None = None) -> list[Photograph]:
@@ -54,12 +61,12 @@ def read(folder: Path, *, leave_out: frozenset[str] = frozenset(), held_out: boo
         names = [] if info.get("unlabeled") else info["labelled_categories"]
         labelled = frozenset(range(len(IDS))) if source == "coco_supergradients" else frozenset(NAMES.index(n) for n in names)
         for image in sorted(content["images"], key=lambda i: i["file"]):
+            if held_out is not None and held(source, image["file"]) != held_out:
+                continue
             human = [[INDEX[b[0]], *b[1:5]] for b in image.get("human", [])]
             teacher = [[INDEX[b[0]], *b[1:6]] for b in image.get("teacher", [])]
             encoded = np.fromfile(folder / source / image["file"], np.uint8)
-            photograph = Photograph(source, image["file"], encoded, _rows(human, 5), _rows(teacher, 6), labelled)
-            if held_out is None or photograph.held_out == held_out:
-                found.append(photograph)
+            found.append(Photograph(source, image["file"], encoded, _rows(human, 5), _rows(teacher, 6), labelled))
     return found
 
 

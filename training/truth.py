@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from training.categories import IDS, INDEX, NAMES
-from training.corpus import read
+from training.corpus import coco_number, read
 
 CONFIDENT = 0.45  # a teacher's box from this score on stands for the truth where people labelled nothing; a weaker one is ignored
 EVERYTHING = frozenset(range(len(IDS)))
@@ -73,8 +72,8 @@ def sharp(folder: Path, corpus: Path, evaluated: Path) -> TestSet:
     """
     taken = {int(path.stem) for path in (evaluated / "images").glob("*.jpg")}
     for described in corpus.glob("coco_*.json"):
-        numbered = (re.search(r"(\d{12})\.", image["file"]) for image in json.loads(described.read_text())["images"])
-        taken |= {int(found[1]) for found in numbered if found}
+        numbers = (coco_number(Path(image["file"]).stem) for image in json.loads(described.read_text())["images"])
+        taken |= {number for number in numbers if number is not None}
     pixels, annotations = {}, []
     for path in sorted(folder.glob("images/*/*.jpg"), key=lambda path: path.stem):
         i = int(path.stem)

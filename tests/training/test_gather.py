@@ -25,6 +25,10 @@ def write(path: Path, pixels: np.ndarray) -> None:
     cv2.imwrite(str(path), pixels)
 
 
+def gather(*arguments: str | Path) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "training.gather", *arguments], check=False, capture_output=True, text=True)
+
+
 @pytest.mark.skipif(not TEACHER.exists(), reason=f"needs {TEACHER}")
 def test_what_is_known_stays_out_and_boxes_come_along(tmp_path):
     corpus, evaluation, found = (tmp_path / name for name in ("corpus", "evaluation", "found"))
@@ -46,9 +50,8 @@ def test_what_is_known_stays_out_and_boxes_come_along(tmp_path):
         "<bndbox><xmin>50</xmin><ymin>40</ymin><xmax>150</xmax><ymax>240</ymax></bndbox></object></annotation>"
     )
 
-    command = [sys.executable, "-m", "training.gather", tmp_path / "more", found, "--boxes", found / "labels", "--workers", "1"]
     folders = ["--corpus", corpus, "--photographs", evaluation, "--teacher", TEACHER]
-    said = subprocess.run([*command, *folders], check=True, capture_output=True, text=True).stdout
+    said = gather(tmp_path / "more", found, "--boxes", found / "labels", "--workers", "1", *folders).stdout
 
     assert said == "found: 2 photographs, 2 with people's boxes\n"
     content = json.loads((tmp_path / "more" / "found.json").read_text())
@@ -58,3 +61,43 @@ def test_what_is_known_stays_out_and_boxes_come_along(tmp_path):
     for image in content["images"]:
         pixels = cv2.imread(str(tmp_path / "more" / "found" / image["file"]))
         assert pixels.shape == (image["height"], image["width"], 3) == (360, 480, 3)
+
+
+@pytest.mark.parametrize(
+    ("label", "content", "word"),
+    [
+        ("000000000285.txt", "80 0.5 0.25 0.2 0.5\n", "000000000285.txt"),
+        ("2007_000027.xml", "<annotation>", "2007_000027.xml"),
+        ("instances.json", '{"images": [], "annotations": [', "instances.json"),
+    ],
+)
+def test_boxes_that_cannot_be_read_are_named(tmp_path, label, content, word):
+    write(tmp_path / "found" / "a.jpg", scene(1))
+    for folder in ("corpus", "evaluation"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / label).write_text(content)
+    told = gather(
+        tmp_path / "more",
+        tmp_path / "found",
+        "--boxes",
+        tmp_path,
+        "--corpus",
+        tmp_path / "corpus",
+        "--photographs",
+        tmp_path / "evaluation",
+    )
+    assert told.returncode
+    assert word in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_folders_that_cannot_become_sources_are_refused(tmp_path):
+    write(tmp_path / "one" / "found" / "a.jpg", scene(1))
+    write(tmp_path / "two" / "found" / "a.jpg", scene(2))
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "more"
+    assert "is no folder" in gather(out, tmp_path / "missing").stderr
+    assert "holds no" in gather(out, tmp_path / "empty").stderr
+    assert "two folders are called found" in gather(out, tmp_path / "one" / "found", tmp_path / "two" / "found").stderr
+    assert "give another OUT" in gather(tmp_path / "one", tmp_path / "one" / "found").stderr
+    assert (tmp_path / "one" / "found" / "a.jpg").exists()

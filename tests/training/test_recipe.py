@@ -8,7 +8,7 @@ import pytest
 from training.augment import Painter
 from training.corpus import Photograph, odds
 
-from training import categories, grid, settings
+from training import categories, corpus, grid, settings
 
 
 def photograph(kind: int, box: list[float]) -> Photograph:
@@ -79,3 +79,20 @@ def test_rate_rises_and_falls():
     rates = [run.rate(k) for k in range(1000)]
     assert rates[0] < rates[100] < max(rates) <= run.peak
     assert rates[-1] == pytest.approx(run.peak / 100, rel=0.01)
+
+
+def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "empty.jpg").touch()
+    image = {"file": "empty.jpg", "width": 288, "height": 216, "human": [], "teacher": []}
+    (tmp_path / "made.json").write_text(json.dumps({"info": {"labelled_categories": []}, "images": [image]}))
+    (found,) = corpus.read(tmp_path)
+    with pytest.raises(ValueError, match=r"made/empty\.jpg"):
+        _ = found.pixels
+
+
+@pytest.mark.parametrize(
+    ("stem", "number"), [("000000000139", 139), ("COCO_val2014_000000000139", 139), ("2007_000027", None), ("a1000000000139", None)]
+)
+def test_cocos_numbers(stem, number):
+    assert corpus.coco_number(stem) == number
