@@ -16,7 +16,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
 from training.categories import IDS, NAMES
 from training.corpus import coco_number, read
@@ -160,9 +161,10 @@ def main() -> None:
     never = [*args.never, args.photographs or shared("media", "labels")]
     kept_out = [p for folder in never for p in below(folder) if p.suffix.lower() in PICTURES]
     seen = {name(p) for p in kept_out}
-    looked_at = tqdm(kept_out, desc="to be left out", disable=None)
+    shown = functools.partial(track, console=Console(stderr=True))
+    looked_at = shown(kept_out, "photographs that stay out")
     known = [looks(pixels) for p in looked_at if (pixels := cv2.imread(str(p))) is not None]
-    known += [looks(p.pixels) for p in tqdm(read(args.corpus or shared("corpus")), desc="corpus", disable=None)]
+    known += [looks(p.pixels) for p in shown(read(args.corpus or shared("corpus")), "the corpus")]
     hashes = np.array(known, np.uint64)
     drawn = boxes(args.boxes)
     teacher = args.teacher or shared("models", "yolox-nano", "yolox_nano.onnx")
@@ -174,7 +176,7 @@ def main() -> None:
                 old.unlink()
             paths = fresh(pictures[folder], seen)
             answers = pool.imap(functools.partial(answer, teacher), paths, 16)
-            for made in tqdm(answers, total=len(paths), desc=source, disable=None):
+            for made in shown(answers, source, total=len(paths)):
                 if made is None or alike(made[1], hashes):
                     continue
                 path, look, jpeg, (width, height), rows = made

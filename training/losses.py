@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.grid import STRIDES
 from training.network import cells, corners
 
 
@@ -14,7 +13,8 @@ from training.network import cells, corners
 class Target:
     """The answers to a batch.
 
-    `sure` (n, cells); of the cells taught in full, `picture` and `cell` (k,), `kinds` (k, 80), `boxes` (k, 4); `hints` (n, cells, 64).
+    `sure` (n, cells); of the cells taught in full, `picture` and `cell` (k,), `kinds` (k, 80), `boxes` (k, 4); `maps`, six of (n,
+    channels, rows, columns), lifted as the student's are.
     """
 
     sure: Tensor
@@ -22,20 +22,18 @@ class Target:
     cell: Tensor
     kinds: Tensor
     boxes: Tensor
-    hints: Tensor
+    maps: list[Tensor]
 
 
 class MapLoss:
-    """Objectness everywhere; classes and boxes where the teacher sees something, weighted by how sure it is; hints everywhere."""
+    """Objectness everywhere; classes and boxes where the teacher sees something, weighted by how sure it is."""
 
     def __init__(self, box_weight: float = 2.5, logit_weight: float = 0.2, power: float = 0.7) -> None:
         self.box_weight, self.logit_weight, self.power = box_weight, logit_weight, power
         self._cells: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def __call__(
-        self, kinds: Tensor, places: Tensor, hints: list[Tensor], target: Target, side: int, hint_weight: float
-    ) -> tuple[Tensor, list[float]]:
-        """The loss, and its parts (objectness, classes, boxes, hints) to show."""
+    def __call__(self, kinds: Tensor, places: Tensor, target: Target, side: int) -> tuple[Tensor, list[float]]:
+        """The loss, and its parts (objectness, classes, boxes) to show."""
         points, strides = self._cells.setdefault(side, cells(side))
         sure = places[..., 0].float()
         objectness = F.binary_cross_entropy_with_logits(sure, target.sure, reduction="sum") / target.sure.sum().clamp(1)
@@ -47,29 +45,15 @@ class MapLoss:
         classes = classes + self.logit_weight * ((own - _logit(target.kinds)).square().mean(-1) * weight).sum()
         boxes = corners(places[k][:, 1:], points[target.cell], strides[target.cell])
         placing = ((1 - diou(boxes, target.boxes)) * weight).sum()
-        total = objectness + classes + self.box_weight * placing
-        hinting = torch.zeros(())
-        if hint_weight:
-            hinting = hint_loss(hints, target.hints, side)
-            total = total + hint_weight * hinting
-        return total, [objectness.item(), classes.item(), placing.item(), hinting.item()]
+        return objectness + classes + self.box_weight * placing, [objectness.item(), classes.item(), placing.item()]
 
 
-def hint_loss(maps: list[Tensor], hints: Tensor, side: int) -> Tensor:
-    """One minus the correlation of each channel with the teacher's, over all cells of a level (PKD: Cao et al., 2022); the mean of the
-    levels.
-    """
-    losses, at = [], 0
-    for own, stride in zip(maps, STRIDES, strict=True):
-        count = (side // stride) ** 2
-        told = hints[:, at : at + count].reshape(-1, hints.shape[2])
-        at += count
-        losses.append((_standard(own.float().flatten(2).transpose(1, 2).reshape(-1, own.shape[1])) - _standard(told)).square().mean() / 2)
-    return torch.stack(losses).mean()
-
-
-def _standard(x: Tensor) -> Tensor:
-    return (x - x.mean(0)) / (x.std(0) + 1e-4)
+def maps_loss(made: list[Tensor], told: list[Tensor]) -> list[Tensor]:
+    """Of each map, the squared difference over the variance of the teacher's channel, mean of the channels: one minus R2."""
+    return [
+        ((own.float() - other).square().mean((0, 2, 3)) / (other.var((0, 2, 3)) + 1e-3)).mean()
+        for own, other in zip(made, told, strict=True)
+    ]
 
 
 def _logit(p: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The detector: dense 3x3 convolutions, strides 8, 16 and 32, one convolution of the head a level.
 
-Made for 8-bit arithmetic: each convolution's input is non-negative (pixels / 64, or what a ReLU lets through), so its zero point is 0 and
-every instruction set computes the same. Signed activations do not: OpenVINO 2026.4 gave other answers without AMX than with it.
+Made for 8-bit arithmetic: each convolution's input is non-negative (pixels / 64, what a ReLU lets through, a lifted SiLU), so its zero
+point is 0 and every instruction set computes the same. Signed activations do not: OpenVINO 2026.4 gave other answers without AMX than
+with it.
 """
 
 import torch
@@ -9,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.grid import STRIDES, grid
+
+LIFT = 0.2785
+"""Minus the least value of SiLU, rounded up."""
 
 
 class Conv(nn.Sequential):
@@ -44,12 +48,28 @@ class Context(nn.Module):
         return x + self.b(torch.cat(pooled, 1))
 
 
+def _rows(x: Tensor) -> Tensor:
+    """(n, channels, h, w) → (n, h * w, channels)."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+class Reading(nn.Module):
+    """A 1x1 convolution and SiLU, lifted by `LIFT` so that nothing is negative: what is compared with a map of the teacher."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(self.convolution(x)) + LIFT
+
+
 class Head(nn.Module):
     """One convolution a level, from which class logits, objectness and box are read."""
 
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, inputs: int, width: int, classes: int) -> None:
         super().__init__()
-        self.mix = nn.ModuleList(Conv(width, width) for _ in STRIDES)
+        self.mix = nn.ModuleList(Conv(inputs, width) for _ in STRIDES)
         self.classes = nn.ModuleList(nn.Conv2d(width, classes, 1) for _ in STRIDES)
         self.places = nn.ModuleList(nn.Conv2d(width, 5, 1) for _ in STRIDES)
         for kinds, places in zip(self.classes, self.places, strict=True):
@@ -57,60 +77,70 @@ class Head(nn.Module):
             nn.init.constant_(places.bias, 1.0)
             nn.init.constant_(places.bias[:1], -4.6)
 
-    def forward(self, levels: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         mixed = [mix(level) for mix, level in zip(self.mix, levels, strict=True)]
-        kinds = [read(level) for read, level in zip(self.classes, mixed, strict=True)]
-        return kinds, [read(level) for read, level in zip(self.places, mixed, strict=True)]
+        kinds = [_rows(read(level)) for read, level in zip(self.classes, mixed, strict=True)]
+        return torch.cat(kinds, 1), torch.cat([_rows(read(level)) for read, level in zip(self.places, mixed, strict=True)], 1)
+
+
+class Pyramid(nn.Module):
+    """The trunk's maps brought together, coarse to fine and fine to coarse, and a reading of each level."""
+
+    def __init__(self, inputs: tuple[int, int, int], width: int, outputs: int) -> None:
+        super().__init__()
+        self.l3, self.l4, self.l5 = (Conv(channels, width, 1) for channels in inputs)
+        self.t4, self.t3 = Conv(width, width), Conv(width, width)
+        self.u4, self.u5, self.v5 = Conv(width, width, 3, 2), Conv(width, width, 3, 2), Conv(width, width)
+        self.readings = nn.ModuleList(Reading(width, outputs) for _ in STRIDES)
+
+    def forward(self, m3: Tensor, m4: Tensor, m5: Tensor) -> list[Tensor]:
+        p5 = self.l5(m5)
+        p4 = self.t4(self.l4(m4) + F.interpolate(p5, scale_factor=2.0))
+        p3 = self.t3(self.l3(m3) + F.interpolate(p4, scale_factor=2.0))
+        p4 = p4 + self.u4(p3)
+        p5 = self.v5(p5 + self.u5(p4))
+        return [read(level) for read, level in zip(self.readings, (p3, p4, p5), strict=True)]
 
 
 class Detector(nn.Module):
     """(n, 3, h, w) BGR as pixel / 64, h and w multiples of 32 → (n, cells, 80) class logits, (n, cells, 5) objectness and box logits.
 
-    Cells come in the order of the strides 8, 16, 32, row by row.
+    Cells come in the order of the strides 8, 16, 32, row by row. Between its parts, which are three strides, pyramid and head, stand six
+    maps that mean what the teacher's maps at these places mean, channel by channel.
     """
 
-    def __init__(self, c3: int = 128, c4: int = 192, c5: int = 256, n: int = 128) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stem, self.d3, self.s3 = Conv(48, 64), Conv(64, c3, 3, 2), Residual(c3)
-        self.d4, self.s4 = Conv(c3, c4, 3, 2), nn.Sequential(Residual(c4), Residual(c4))
-        self.d5, self.s5 = Conv(c4, c5, 3, 2), nn.Sequential(Residual(c5), Context(c5, 64), Residual(c5))
-        self.l5, self.l4, self.l3 = Conv(c5, n, 1), Conv(c4, n, 1), Conv(c3, n, 1)
-        self.t4, self.t3, self.u4, self.u5 = Conv(n, n), Conv(n, n), Conv(n, n, 3, 2), Conv(n, n, 3, 2)
-        self.head = Head(n, 80)
+        self.stem = Conv(48, 64)
+        self.part3 = nn.Sequential(Conv(64, 128, 3, 2), Residual(128), Reading(128, 64))
+        self.part4 = nn.Sequential(Conv(64, 192, 3, 2), Residual(192), Residual(192), Reading(192, 128))
+        self.part5 = nn.Sequential(Conv(128, 256, 3, 2), Residual(256), Context(256, 128), Residual(256), Reading(256, 128))
+        self.pyramid = Pyramid((64, 128, 128), 128, 64)
+        self.head = Head(64, 128, 80)
         with torch.no_grad():  # the input is not centred: begin with filters that a uniform brightness does not move
             stem = self.stem[0].weight
             stem -= stem.mean((1, 2, 3), keepdim=True)
 
-    def pyramid(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The maps that the head reads, one a stride."""
-        c3 = self.s3(self.d3(self.stem(F.pixel_unshuffle(x, 4))))
-        c4 = self.s4(self.d4(c3))
-        p5 = self.l5(self.s5(self.d5(c4)))
-        p4 = self.t4(self.l4(c4) + F.interpolate(p5, scale_factor=2.0))
-        p3 = self.t3(self.l3(c3) + F.interpolate(p4, scale_factor=2.0))
-        p4 = p4 + self.u4(p3)
-        p5 = p5 + self.u5(p4)
-        return p3, p4, p5
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The six maps, each made of the ones before it."""
+        m3 = self.part3(self.stem(F.pixel_unshuffle(x, 4)))
+        m4 = self.part4(m3)
+        m5 = self.part5(m4)
+        return [m3, m4, m5, *self.pyramid(m3, m4, m5)]
 
-    def read(self, levels: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        kinds, places = self.head(levels)
-        return torch.cat([k.flatten(2) for k in kinds], 2).transpose(1, 2), torch.cat([p.flatten(2) for p in places], 2).transpose(1, 2)
+    def apart(self, x: Tensor, given: list[Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
+        """The six maps and the answers, each part being given the teacher's maps instead of what the part before it made."""
+        m3, m4, m5, *levels = given
+        made = [self.part3(self.stem(F.pixel_unshuffle(x, 4))), self.part4(m3), self.part5(m4), *self.pyramid(m3, m4, m5)]
+        return made, *self.head(levels)
+
+    def together(self, x: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """The six maps and the answers."""
+        made = self.maps(x)
+        return made, *self.head(made[3:])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.read(self.pyramid(x))
-
-
-class Pupil(nn.Module):
-    """The detector in training: beside its answers, linear readings of its maps that are compared with the teacher's maps."""
-
-    def __init__(self, width: int = 128, hints: int = 64) -> None:
-        super().__init__()
-        self.detector = Detector(n=width)
-        self.hints = nn.ModuleList(nn.Conv2d(width, hints, 1, bias=False) for _ in STRIDES)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        levels = self.detector.pyramid(x)
-        return *self.detector.read(levels), [hint(level) for hint, level in zip(self.hints, levels, strict=True)]
+        return self.head(self.maps(x)[3:])
 
 
 def cells(side: int) -> tuple[Tensor, Tensor]:

@@ -4,39 +4,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """Pixels that the student and the teacher see of one picture, and pictures a worker takes at once."""
-
-    student: int
-    teacher: int
-    batch: int
-
-
-SIDES: dict[int, Side] = {
-    s.student: s for s in (Side(192, 256, 48), Side(256, 352, 28), Side(320, 416, 18), Side(416, 416, 10), Side(512, 512, 7))
-}
+SIDES = {256: 20, 320: 12, 416: 8, 512: 5}
+"""Pixels of a side, and pictures of that side that make a step."""
 
 Phase = tuple[float, dict[int, float]]  # until this part of the run, odds of each side
 
 PHASES: tuple[Phase, ...] = (
-    (0.5, {192: 0.35, 256: 0.40, 320: 0.25}),
-    (0.8, {256: 0.25, 320: 0.40, 416: 0.35}),
-    (1.0, {320: 0.20, 416: 0.40, 512: 0.40}),
+    (0.35, {256: 0.3, 320: 0.7}),
+    (0.7, {256: 0.2, 320: 0.4, 416: 0.4}),
+    (1.0, {320: 0.25, 416: 0.65, 512: 0.1}),
 )
-
-FINE: tuple[Phase, ...] = (
-    (0.7, {256: 0.30, 320: 0.35, 416: 0.35}),
-    (1.0, {320: 0.30, 416: 0.70}),
-)
-
-FURTHER: tuple[Phase, ...] = (
-    (0.5, {256: 0.35, 320: 0.30, 416: 0.15, 512: 0.20}),
-    (1.0, {256: 0.15, 320: 0.35, 416: 0.10, 512: 0.40}),
-)
-
-SCHEDULES: dict[str, tuple[Phase, ...]] = {"whole": PHASES, "fine": FINE, "further": FURTHER}
 
 
 @dataclass(frozen=True)
@@ -44,23 +21,24 @@ class Settings:
     """A run of `steps` optimiser steps; the rate rises to `peak` over `warmup` steps and falls in a line to a hundredth of it."""
 
     steps: int
-    peak: float = 0.7
-    warmup: int = 150
-    schedule: str = "whole"
+    peak: float = 4e-3
+    warmup: int = 100
+    apart: float = 0.2  # share of the run in which each part of the network is taught by itself
     seed: int = 0
     workers: int = 2
-    uses: int = 3  # how often an answered picture is shown
-    batch: float = 0.5  # share of each side's `batch`
     averaging: float = 0.999
-    hint: float = 1.0  # weight of the hints in the loss at the beginning; it falls with the rate
+    maps: float = 1.0  # weight of the six maps in the loss; after the parts are taught, it falls with the rate
     leave_out: tuple[str, ...] = ()
 
     def rate(self, step: int) -> float:
         return self.peak * min(1.0, (step + 1) / self.warmup) * max(0.01, 1 - step / self.steps)
 
+    def taught_apart(self, step: int) -> bool:
+        return step < self.apart * self.steps
+
     def odds(self, step: int) -> dict[int, float]:
         progress = step / self.steps
-        return next(odds for until, odds in SCHEDULES[self.schedule] if progress < until or until == 1.0)
+        return next(odds for until, odds in PHASES if progress < until or until == 1.0)
 
 
 def shared(*parts: str) -> Path:

@@ -1,4 +1,4 @@
-"""YOLOX-Nano's answers to a picture, kept for the student's cells, with people's boxes laid over them."""
+"""YOLOX-Nano's answers to a picture and six maps on the way to them, with people's boxes laid over the answers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,30 +9,29 @@ import openvino as ov
 from onnx import numpy_helper
 
 from training.augment import Picture
-from training.grid import candidates, grid
+from training.grid import grid
 
 KEPT = 0.02  # objectness from which a cell's classes and box are taught
-# The maps of 64 channels, one a stride, that the class branch and the box branch of the published file both start from.
-HINTS = ("1028", "1070", "1112")
+MAPS = {"781": 64, "841": 128, "890": 128, "1028": 64, "1070": 64, "1112": 64}
+"""Outputs within the published file and their channels: the trunk at the strides 8, 16 and 32, the last one narrowed for the pyramid, and
+what class branch and box branch both start from at the same strides. All end in SiLU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the student is to say about one picture.
 
-    `sure` (cells,) objectness; `at` (k,) the cells above `KEPT`; `kinds` (k, 80) class probabilities; `boxes` (k, 4) corners in the
-    student's pixels; `hints` (cells, 64) what the teacher sees there before it decides.
+    `sure` (cells,) objectness; `at` (k,) the cells above `KEPT`; `kinds` (k, 80) class probabilities; `boxes` (k, 4) corners in pixels.
     """
 
     sure: np.ndarray
     at: np.ndarray
     kinds: np.ndarray
     boxes: np.ndarray
-    hints: np.ndarray
 
 
 def with_free_batch(path: Path) -> bytes:
-    """The teacher's ONNX file with its batch size made free and `HINTS` as further outputs."""
+    """The teacher's ONNX file with its batch size made free and `MAPS` as further outputs."""
     model = onnx.load(str(path))
     shapes = {i.name: i for i in model.graph.initializer}
     constants = {n.output[0]: n.attribute[0].t for n in model.graph.node if n.op_type == "Constant"}
@@ -44,45 +43,40 @@ def with_free_batch(path: Path) -> bytes:
             held.CopyFrom(numpy_helper.from_array(value, held.name))
     for v in (*model.graph.input, *model.graph.output):
         v.type.tensor_type.shape.dim[0].dim_param = "n"
-    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 64, "h", "w"]) for name in HINTS)
+    known = {o.name for o in model.graph.output}
+    maps = {name: channels for name, channels in MAPS.items() if name not in known}
+    model.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", channels, "h", "w"]) for name, channels in maps.items()
+    )
     return model.SerializeToString()
 
 
 class Teacher:
-    """Answers pictures of one side; `pixels` for the student are smaller than what the teacher sees, at most twofold."""
+    """Answers square pictures of one side."""
 
-    def __init__(self, path: Path, small: int, large: int, batch: int) -> None:
+    def __init__(self, path: Path, side: int, batch: int) -> None:
         core = ov.Core()
         model = core.read_model(with_free_batch(path), b"")
-        model.reshape([batch, 3, large, large])
+        model.reshape([batch, 3, side, side])
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
         self.request = core.compile_model(model, "CPU", options).create_infer_request()
-        self.small, self.large, self.batch = small, large, batch
-        self.at, self.strides = grid(large)
-        self.candidates = candidates(small, large)
+        self.at, self.strides = grid(side)
 
-    def answer(self, pictures: list[Picture]) -> list[Answer]:
-        """Exactly `batch` pictures of side `large`."""
-        found = self.request.infer([np.stack([p.pixels for p in pictures]).transpose(0, 3, 1, 2).astype(np.float32)])
-        hints = np.concatenate([found[name].reshape(len(pictures), 64, -1) for name in HINTS], 2).transpose(0, 2, 1)
-        return [self._answer(found[0][i], hints[i], picture.human) for i, picture in enumerate(pictures)]
+    def answer(self, pictures: list[Picture]) -> tuple[list[Answer], list[np.ndarray]]:
+        """To exactly `batch` pictures: an answer each, and six maps (batch, channels, rows, columns), which the next call overwrites."""
+        found = self.request.infer([np.stack([p.pixels for p in pictures]).transpose(0, 3, 1, 2).astype(np.float32)], share_outputs=True)
+        answers = [self._answer(told, picture.human) for told, picture in zip(found[0], pictures, strict=True)]
+        return answers, [found[name] for name in MAPS]
 
-    def _answer(self, told: np.ndarray, hints: np.ndarray, human: np.ndarray) -> Answer:
+    def _answer(self, told: np.ndarray, human: np.ndarray) -> Answer:
         sure, kinds = told[:, 4].copy(), told[:, 5:]
         near = np.flatnonzero(sure > KEPT / 20) if len(human) else np.flatnonzero(sure > KEPT)
         middle = (told[near, :2] + self.at[near]) * self.strides[near, None]
         half = np.exp(told[near, 2:4].clip(max=6)) * self.strides[near, None] / 2
         boxes, kinds = np.concatenate([middle - half, middle + half], 1), kinds[near].copy()
         lay_over(sure, near, kinds, boxes, human)
-        row = np.full(len(sure), -1)
-        row[near] = np.arange(len(near))
-        best = np.take_along_axis(self.candidates, sure[self.candidates].argmax(1)[:, None], 1)[:, 0]
-        own = sure[best]
-        at = np.flatnonzero(own > KEPT)
-        rows = row[best[at]]
-        seen = (hints if self.small == self.large else hints[self.candidates].mean(1)).astype(np.float16)
-        boxes = boxes[rows] * (self.small / self.large)
-        return Answer(own.astype(np.float16), at.astype(np.int32), kinds[rows].astype(np.float16), boxes, seen)
+        taught = sure[near] > KEPT
+        return Answer(sure, near[taught], kinds[taught], boxes[taught])
 
 
 def lay_over(sure: np.ndarray, near: np.ndarray, kinds: np.ndarray, boxes: np.ndarray, human: np.ndarray, cells: int = 3) -> None:

@@ -26,12 +26,12 @@ from torch import Tensor, nn
 
 from training.augment import Painter
 from training.corpus import odds, read
+from training.exported import load_exported
 from training.feed import Feed
-from training.losses import MapLoss
-from training.network import Pupil
-from training.optimiser import Muon
-from training.settings import SCHEDULES, SIDES, Settings, shared
-from training.shipped import load_exported
+from training.losses import MapLoss, Target, maps_loss
+from training.network import Detector
+from training.optimiser import Share
+from training.settings import SIDES, Settings, shared
 
 SAVE_EVERY = 200  # steps, some two minutes
 MEASURED = 64  # pictures on which normalisation is measured for weights out of an exported file
@@ -41,8 +41,8 @@ MEASURED = 64  # pictures on which normalisation is measured for weights out of 
 class Common:
     """What the workers share: parameters, their running mean, a row of gradients each, and where they meet."""
 
-    net: Pupil
-    mean: Pupil
+    net: Detector
+    mean: Detector
     gradients: Tensor
     meet: Barrier
 
@@ -65,28 +65,25 @@ class Worker:
         self.rank, self.settings, self.folder, self.teacher, self.painter, self.common = rank, settings, folder, teacher, painter, common
         self.feeds: dict[int, Feed] = {}
         self.loss = MapLoss()
-        self.optimiser = Muon(common.net, rank, settings.workers)
-        self.places = {name: (where, shape) for name, where, shape in slices(common.net)}
+        self.optimiser = Share(common.net, rank, settings.workers)
+        self.where = {name: (where, shape) for name, where, shape in slices(common.net)}
         self.step = 0
         self._resume()
 
     def run(self) -> None:
-        shown, began, parts = np.zeros(4), time.monotonic(), np.zeros(3)
+        shown, began, parts = np.zeros(9), time.monotonic(), np.zeros(3)
         common, settings = self.common, self.settings
         pixels_seen = 0
         while self.step < settings.steps:
             t0 = time.monotonic()
             side, batch, target = self._batch()
             t1 = time.monotonic()
-            with torch.autocast("cpu", torch.bfloat16):
-                answers = common.net(batch)
-            hint_weight = settings.hint * settings.rate(self.step) / settings.peak
-            value, told = self.loss(*answers, target, side, hint_weight)
+            value, told = self._loss(side, batch, target)
             common.net.zero_grad()
             value.backward()
             t2 = time.monotonic()
             for name, p in common.net.named_parameters():
-                common.gradients[self.rank, self.places[name][0]] = p.grad.flatten() if p.grad is not None else 0
+                common.gradients[self.rank, self.where[name][0]] = p.grad.flatten() if p.grad is not None else 0
             common.meet.wait()
             self._update()
             common.meet.wait()
@@ -99,17 +96,28 @@ class Worker:
                 shares = " ".join(f"{name} {part / taken:.2f}" for name, part in zip(("feed", "net", "meet"), parts, strict=True))
                 rates = f"{pixels_seen / 1e6 / taken:.2f} Mpixel/s {shares}"
                 losses = " ".join(f"{v:.3f}" for v in shown)
-                print(f"{self.step}/{settings.steps} rate {settings.rate(self.step):.3f} losses {losses} {rates}", flush=True)
+                print(f"{self.step}/{settings.steps} rate {settings.rate(self.step):.5f} losses {losses} {rates}", flush=True)
                 began, parts, pixels_seen = time.monotonic(), np.zeros(3), 0
             if self.step % SAVE_EVERY == 0 or self.step == settings.steps:
                 self._save()
 
-    def _batch(self) -> tuple[int, Tensor, object]:
+    def _loss(self, side: int, batch: Tensor, target: Target) -> tuple[Tensor, list[float]]:
+        """The loss, and its parts to show."""
+        net, settings = self.common.net, self.settings
+        apart = settings.taught_apart(self.step)
+        with torch.autocast("cpu", torch.bfloat16):
+            made, kinds, places = net.apart(batch, target.maps) if apart else net.together(batch)
+        value, told = self.loss(kinds, places, target, side)
+        maps = maps_loss(made, target.maps)
+        weight = settings.maps * (1.0 if apart else settings.rate(self.step) / settings.peak)
+        return value + weight * torch.stack(maps).sum(), [*told, *(m.item() for m in maps)]
+
+    def _batch(self) -> tuple[int, Tensor, Target]:
         settings = self.settings
         odds = settings.odds(self.step)
         side = int(np.random.default_rng([settings.seed, self.step]).choice(list(odds), p=list(odds.values())))
         if side not in self.feeds:
-            self.feeds[side] = Feed(self.painter, self.teacher, SIDES[side], settings.uses, settings.batch)
+            self.feeds[side] = Feed(self.painter, self.teacher, side, SIDES[side] // settings.workers)
         batch, target = self.feeds[side].batch(np.random.default_rng([settings.seed, self.step, self.rank]))
         return side, batch, target
 
@@ -118,7 +126,7 @@ class Worker:
         common = self.common
         gradients = {}
         for name in self.optimiser.own:
-            where, shape = self.places[name]
+            where, shape = self.where[name]
             gradients[name] = common.gradients[:, where].mean(0).view(shape)
         self.optimiser.step(gradients, self.settings.rate(self.step))
         weight = 1 - min(self.settings.averaging, (1 + self.step) / (20 + self.step))
@@ -138,7 +146,7 @@ class Worker:
         torch.save(self.optimiser.state(), new / f"optimiser.{self.rank}.pt")
         if self.rank == 0:
             torch.save({"step": self.step, "net": self.common.net.state_dict(), "mean": self.common.mean.state_dict()}, new / "state.pt")
-            half = {k: v.half() if v.is_floating_point() else v for k, v in self.common.mean.detector.state_dict().items()}
+            half = {k: v.half() if v.is_floating_point() else v for k, v in self.common.mean.state_dict().items()}
             torch.save(half, new / "mean.pt")
         self.common.meet.wait()
         if self.rank == 0:
@@ -155,11 +163,9 @@ class Worker:
         self.step = state["step"]
         self.common.net.load_state_dict(state["net"])
         self.common.mean.load_state_dict(state["mean"])
-        merged: dict[str, dict[str, Tensor]] = {"speed": {}}
+        merged: dict[str, dict[str, Tensor]] = {}
         for shard in sorted(found.glob("optimiser.*.pt")):
-            part = torch.load(shard, weights_only=True)
-            merged["speed"] |= part.pop("speed")
-            merged |= part
+            merged |= torch.load(shard, weights_only=True)
         self.optimiser.load(merged)
         if self.rank == 0:
             print(f"continuing at step {self.step}", flush=True)
@@ -176,14 +182,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--peak", type=float, default=Settings.peak)
-    parser.add_argument("--schedule", choices=SCHEDULES, default=Settings.schedule)
+    parser.add_argument("--apart", type=float, default=Settings.apart)
+    parser.add_argument("--maps", type=float, default=Settings.maps)
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--workers", type=int, default=Settings.workers)
-    parser.add_argument("--uses", type=int, default=Settings.uses)
-    parser.add_argument("--batch", type=float, default=Settings.batch)
-    parser.add_argument("--hint", type=float, default=Settings.hint)
     parser.add_argument("--leave-out", nargs="*", default=[], help="sources of the corpus")
-    parser.add_argument("--start", type=Path, help="weights to begin from: mean.pt of another run, or the file that is shipped")
+    parser.add_argument("--start", type=Path, help="weights to begin from: mean.pt of another run, or an exported file")
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--more", type=Path, nargs="*", default=[], help="further folders in the corpus's form: training.gather makes them")
     parser.add_argument("--teacher", type=Path)
@@ -192,18 +196,19 @@ def main() -> None:
     settings = Settings(
         args.steps,
         args.peak,
-        schedule=args.schedule,
+        apart=args.apart,
+        maps=args.maps,
         seed=args.seed,
         workers=args.workers,
-        uses=args.uses,
-        batch=args.batch,
-        hint=args.hint,
         leave_out=tuple(args.leave_out),
     )
     teacher = args.teacher or shared("models", "yolox-nano", "yolox_nano.onnx")
     args.folder.mkdir(parents=True, exist_ok=True)
     (args.folder / "settings.json").write_text(
-        json.dumps(dataclasses.asdict(settings) | {"start": args.start and args.start.name}, indent=1)
+        json.dumps(
+            dataclasses.asdict(settings) | {"start": args.start and str(args.start), "more": [str(folder) for folder in args.more]},
+            indent=1,
+        )
     )
     if args.pid_file:
         args.pid_file.write_text(str(os.getpid()))
@@ -215,19 +220,19 @@ def main() -> None:
     photographs += [p for folder in args.more for p in read(folder, leave_out=frozenset(settings.leave_out))]
     print(f"{len(photographs)} photographs", flush=True)
     painter = Painter(photographs, odds(photographs))
-    net = Pupil()
+    net = Detector()
     if args.start and args.start.suffix == ".onnx":
         pictures = [painter.picture(np.random.default_rng([settings.seed, k]), 416).pixels for k in range(MEASURED)]
         shown = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 64
-        load_exported(net.detector, onnx.load(str(args.start)), shown)
+        load_exported(net, onnx.load(str(args.start)), shown)
     elif args.start:
-        load_weights(net.detector, args.start)
-    mean = Pupil()
+        load_weights(net, args.start)
+    mean = Detector()
     mean.load_state_dict(net.state_dict())
     share(net)
     share(mean)
     size = sum(p.numel() for p in net.parameters())
-    print(f"{sum(p.numel() for p in net.detector.parameters()):,} parameters, and {size:,} while it is taught", flush=True)
+    print(f"{size:,} parameters", flush=True)
     context = multiprocessing.get_context("fork")
     common = Common(net, mean, torch.zeros(settings.workers, size).share_memory_(), context.Barrier(settings.workers))
 

@@ -1,17 +1,15 @@
 """The exported detector, and the way back from its file. Needs what training needs: training/requirements.txt."""
 
-from importlib import resources
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from training.export import export
+from training.export import Calibration, export
+from training.exported import convolutions, load_exported
 from training.network import Detector
 from training.predict import OpenVino
-from training.shipped import convolutions, load_exported
 
 SIDE = 64
 
@@ -44,6 +42,25 @@ def file(net, tmp_path_factory):
     return folder / "network.onnx"
 
 
+def test_given_its_own_maps_each_part_answers_as_in_the_whole(net, pictures):
+    with torch.no_grad():
+        made, *answers = net.together(pictures)
+        again, *answers_apart = net.apart(pictures, made)
+        for one, other in zip([*made, *answers], [*again, *answers_apart], strict=True):
+            torch.testing.assert_close(one, other)
+    assert all((m >= 0).all() for m in made)
+
+
+def test_calibration_is_what_its_name_says():
+    calibration = Calibration(0.8, 1.3, -0.4)
+    o, k = (6 * torch.randn(size, dtype=torch.float64) for size in ((50, 1), (50, 80)))
+
+    torch.testing.assert_close(calibration.sure(o), calibration(o.sigmoid()), rtol=0, atol=1e-4)
+    torch.testing.assert_close(calibration.product(o, k), calibration(o.sigmoid() * k.sigmoid()), rtol=0, atol=1e-4)
+    half = torch.tensor(0.5, dtype=torch.float64)
+    torch.testing.assert_close(calibration(half), torch.sigmoid(0.8 * half.log() - 1.3 * half.log() - 0.4))
+
+
 def test_the_file_is_read_as_yolox_is(file):
     session = OpenVino(file)
     assert session.side == SIDE
@@ -63,11 +80,9 @@ def test_a_network_from_the_file_answers_as_the_one_that_was_exported(file, net,
             torch.testing.assert_close(given, expected, rtol=0, atol=0.02)
 
 
-def test_the_shipped_file_holds_every_convolution_of_the_detector(net):
-    model = onnx.load_from_string(resources.files("openrek.vision").joinpath("weights/openrek-labels.onnx").read_bytes())
-    found = convolutions(model)
+def test_the_file_holds_every_convolution_of_the_detector(net, file):
+    found = convolutions(onnx.load(str(file)))
     expected = {name: module for name, module in net.named_modules() if isinstance(module, torch.nn.Conv2d)}
     assert set(found) == set(expected)
     for name, (weight, bias) in found.items():
         assert (weight.shape, bias.shape) == (tuple(expected[name].weight.shape), (expected[name].out_channels,))
-        assert 0 < np.abs(weight).max() < 10

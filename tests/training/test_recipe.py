@@ -8,7 +8,7 @@ import pytest
 from training.augment import Painter
 from training.corpus import Photograph, odds
 
-from training import categories, corpus, grid, settings
+from training import categories, corpus, settings
 
 
 def photograph(kind: int, box: list[float]) -> Photograph:
@@ -23,19 +23,6 @@ def test_categories_are_cocos():
     assert (categories.NAMES[0], categories.IDS[0]) == ("person", 1)
     assert (categories.NAMES[79], categories.IDS[79]) == ("toothbrush", 90)
     assert categories.NAMES[categories.INDEX[18]] == "dog"
-
-
-@pytest.mark.parametrize("side", settings.SIDES.values(), ids=str)
-def test_every_cell_of_the_teacher_has_one_home(side):
-    found = grid.candidates(side.student, side.teacher)
-    assert set(found.ravel()) == set(range(len(grid.grid(side.teacher)[0])))
-    homes = [{int(c) for c in row} for row in found]
-    assert sum(len(h) for h in homes) == len(set.union(*homes))
-
-
-def test_mirror_twice_is_the_identity():
-    cells = grid.mirror(192)
-    assert (cells[cells] == np.arange(len(cells))).all()
 
 
 def test_boxes_follow_the_pixels():
@@ -79,6 +66,11 @@ def test_rate_rises_and_falls():
     rates = [run.rate(k) for k in range(1000)]
     assert rates[0] < rates[100] < max(rates) <= run.peak
     assert rates[-1] == pytest.approx(run.peak / 100, rel=0.01)
+
+
+def test_the_parts_are_taught_first():
+    run = settings.Settings(steps=1000, apart=0.2)
+    assert [k for k in range(1000) if run.taught_apart(k)] == list(range(200))
 
 
 def test_a_photograph_that_cannot_be_read_is_named(tmp_path):

@@ -1,8 +1,8 @@
-"""The detector out of an exported file, f32 or int8, so that a training can go on from what is shipped.
+"""The detector out of an exported file, f32 or int8, so that a training can go on from it.
 
 Export folds batch normalisation into the convolutions before it. Here it is measured anew: on pictures, layer by layer, so that the
-network answers as the file does and learns as it did before. Only the length that a filter had is lost, to which normalisation is blind. It
-decides how far a step of the optimiser turns the filter, so it becomes what training leaves.
+network answers as the file does and learns as it did before. Only the size that a filter's weights had is lost, to which normalisation is
+blind. It decides how far a step of the optimiser turns the filter, so it becomes what training leaves.
 """
 
 from itertools import pairwise
@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from training.network import Conv, Detector
 
-LENGTH, STEM = 0.23, 48
-"""Of a filter at the end of a training; inputs of the stem's filters, which keep the length that they have: their optimiser is another."""
+SIZE = 0.14  # root mean square of a filter's weights at the end of a training
 
 
 def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -64,9 +63,7 @@ def _normalise(module: Conv, inputs: tuple[Tensor], _: Tensor) -> Tensor:
     assert isinstance(normalisation, nn.BatchNorm2d)
     given, folded = convolution(inputs[0]), normalisation.bias.clone()
     variance, mean = torch.var_mean(given, (0, 2, 3), correction=0)
-    shrunk = convolution.weight.flatten(1).norm(dim=1).clamp(min=1e-6) / LENGTH
-    if convolution.in_channels == STEM:
-        shrunk = torch.ones_like(shrunk)
+    shrunk = convolution.weight.square().mean((1, 2, 3)).sqrt().clamp(min=1e-8) / SIZE
     convolution.weight.div_(shrunk[:, None, None, None])
     normalisation.running_mean.copy_(mean / shrunk)
     normalisation.running_var.copy_(variance / shrunk**2)

@@ -1,0 +1,73 @@
+"""A short training on real parts: the published teacher, two workers, an interruption. Needs training/requirements.txt."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from training.augment import Painter
+from training.corpus import odds, read
+from training.feed import Feed
+from training.losses import maps_loss
+from training.network import Detector
+from training.train import load_weights
+
+MODELS = Path(os.environ.get("OPENREK_MODELS", "models"))
+TEACHER = MODELS / "yolox-nano" / "yolox_nano.onnx"
+pytestmark = pytest.mark.skipif(not TEACHER.exists(), reason=f"needs {TEACHER}")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "made").mkdir()
+    images = []
+    for k in range(12):
+        coarse = np.random.default_rng(k).integers(0, 256, (9, 12, 3), np.uint8)
+        cv2.imwrite(str(folder / "made" / f"{k}.png"), cv2.resize(coarse, (288, 216), interpolation=cv2.INTER_CUBIC))
+        images.append({"file": f"{k}.png", "width": 288, "height": 216, "human": [], "teacher": []})
+    (folder / "made.json").write_text(json.dumps({"info": {"labelled_categories": []}, "images": images}))
+    return folder
+
+
+def test_the_student_has_a_map_for_each_of_the_teachers(corpus):
+    photographs = read(corpus)
+    side = 256
+    pixels, target = Feed(Painter(photographs, odds(photographs)), TEACHER, side, 2).batch(np.random.default_rng(0))
+    made, kinds, places = Detector().together(pixels)
+    assert [m.shape for m in made] == [m.shape for m in target.maps]
+    assert kinds.shape[:2] == places.shape[:2] == target.sure.shape
+    assert all((m > -1e-3).all() for m in target.maps)
+    assert all(loss < 1e-6 for loss in maps_loss(target.maps, target.maps))
+    means = [m.mean((0, 2, 3), keepdim=True).expand_as(m) for m in target.maps]
+    assert all(0.5 < loss <= 1.001 for loss in maps_loss(means, target.maps))
+
+
+def train(folder: Path, corpus: Path, steps: int) -> str:
+    command = [sys.executable, "-m", "training.train", folder, "--steps", str(steps), "--corpus", corpus, "--teacher", TEACHER]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def state(folder: Path) -> dict:
+    return torch.load(folder / "checkpoint" / "state.pt", weights_only=True)
+
+
+def test_a_run_goes_on_where_it_stopped(corpus, tmp_path):
+    train(tmp_path, corpus, 2)
+    first = state(tmp_path)
+    assert "continuing at step 2\n" in train(tmp_path, corpus, 4)
+    second = state(tmp_path)
+    assert (first["step"], second["step"]) == (2, 4)
+    for name, _ in Detector().named_parameters():
+        assert torch.isfinite(second["net"][name]).all()
+        if not name.startswith("head"):  # pictures of nothing teach no class and no box
+            assert (first["net"][name] != second["net"][name]).any()
+    load_weights(Detector(), tmp_path / "checkpoint" / "mean.pt")
