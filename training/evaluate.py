@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.categories import NAMES
-from training.predict import OnnxRuntime, OpenVino, Session, detect
+from training.predict import OnnxRuntime, OpenVino, Session, detect, named
 from training.settings import shared
 from training.truth import Precision, TestSet, evaluation, in_fours, precision, sharp, validation
 
@@ -69,9 +69,9 @@ def main() -> None:
         test = validation(corpus, people_only=people)
         test = in_fours(test) if args.on == "fours" else test
     columns = {}
-    for path in args.model:
+    for name, path in named(args.model).items():
         session = OnnxRuntime(path, args.threads) if args.runtime == "onnxruntime" else OpenVino(path, args.threads, args.side)
-        columns[path.stem] = precision(test, find(session, test), people_only=people)
+        columns[name] = precision(test, find(session, test), people_only=people)
     if not args.without_teacher:
         teacher = OpenVino(args.teacher or shared("models", "yolox-nano", "yolox_nano.onnx"), args.threads)
         columns["YOLOX-Nano"] = precision(test, find(teacher, test), people_only=people)

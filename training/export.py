@@ -37,15 +37,16 @@ class Calibration:
     c: float = 0.0
 
     def __call__(self, score: Tensor) -> Tensor:
+        """The calibrated score of each score."""
         p = score.clamp(1e-6, 1 - 1e-6)
         return torch.sigmoid(self.a * torch.log(p) - self.b * torch.log(1 - p) + self.c)
 
     def sure(self, o: Tensor) -> Tensor:
-        """The calibrated score for the logit of a probability."""
+        """What the call gives for sigmoid(o)."""
         return torch.sigmoid(self.b * F.softplus(o) - self.a * F.softplus(-o) + self.c)
 
     def product(self, o: Tensor, k: Tensor) -> Tensor:
-        """The calibrated score for the product of two probabilities, given as logits."""
+        """What the call gives for sigmoid(o) sigmoid(k): objectness (..., 1) and classes (..., 80)."""
         log_p = -F.softplus(-o) - F.softplus(-k)
         log_rest = log_p - o + F.softplus(F.softplus(o) - k)
         return torch.sigmoid(self.a * log_p - self.b * log_rest + self.c)

@@ -32,16 +32,23 @@ def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _module(node: str) -> str:
-    """`/net/s4/s4.0/a/a.0/Conv` → `s4.0.a.0`: a part that begins with the one before it stands for both."""
+    """`/net/part3/part3.1/a/a.0/Conv` → `part3.1.a.0`: a part that begins with the one before it stands for both."""
     parts = [*node.strip("/").split("/")[1:-1], ""]
     return ".".join(part for part, following in pairwise(parts) if not following.startswith(f"{part}."))
 
 
 @torch.no_grad()
 def load_exported(net: Detector, model: ModelProto, pictures: Tensor) -> None:
-    """Fill `net` in place. `pictures` (n, 3, h, w) as `Detector` takes them: what normalisation is measured on."""
+    """Fill `net` in place. `pictures` (n, 3, h, w) as `Detector` takes them: what normalisation is measured on.
+
+    Raises ValueError if the file holds another network.
+    """
     named = dict(net.named_modules())
-    for name, (weight, bias) in convolutions(model).items():
+    found = convolutions(model)
+    own = {name: module.weight.shape for name, module in named.items() if isinstance(module, nn.Conv2d)}
+    if {name: weight.shape for name, (weight, _) in found.items()} != own:
+        raise ValueError("the file of another network; the commit that made it can read it")
+    for name, (weight, bias) in found.items():
         convolution = named[name]
         assert isinstance(convolution, nn.Conv2d)
         convolution.weight.copy_(torch.from_numpy(weight))

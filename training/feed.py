@@ -20,15 +20,16 @@ class Feed:
         self.teacher = Teacher(teacher, side, batch)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Target]:
+        """(batch, 3, side, side) as `Detector` takes it, channels last, and what it is to answer."""
         pictures = [self.painter.picture(rng, self.side) for _ in range(self.batch_size)]
-        answers, maps = self.teacher.answer(pictures)
-        pixels = torch.from_numpy(np.stack([p.pixels for p in pictures])).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        images = np.stack([p.pixels for p in pictures]).astype(np.float32).transpose(0, 3, 1, 2)
+        answers, maps = self.teacher.answer(images, [p.human for p in pictures])
         target = Target(
             torch.from_numpy(np.stack([a.sure for a in answers])),
             torch.from_numpy(np.repeat(np.arange(len(answers)), [len(a.at) for a in answers])),
             torch.from_numpy(np.concatenate([a.at for a in answers])),
             torch.from_numpy(np.concatenate([a.kinds for a in answers])),
             torch.from_numpy(np.concatenate([a.boxes for a in answers])),
-            [(torch.from_numpy(m) + LIFT).contiguous(memory_format=torch.channels_last) for m in maps],
+            [torch.from_numpy(m).clone(memory_format=torch.channels_last).add_(LIFT) for m in maps],
         )
-        return pixels.float().div_(64), target
+        return torch.from_numpy(images).div(64), target

@@ -121,9 +121,12 @@ class Detector(nn.Module):
             stem = self.stem[0].weight
             stem -= stem.mean((1, 2, 3), keepdim=True)
 
+    def first(self, x: Tensor) -> Tensor:
+        return self.part3(self.stem(F.pixel_unshuffle(x, 4)))
+
     def maps(self, x: Tensor) -> list[Tensor]:
         """The six maps, each made of the ones before it."""
-        m3 = self.part3(self.stem(F.pixel_unshuffle(x, 4)))
+        m3 = self.first(x)
         m4 = self.part4(m3)
         m5 = self.part5(m4)
         return [m3, m4, m5, *self.pyramid(m3, m4, m5)]
@@ -131,7 +134,7 @@ class Detector(nn.Module):
     def apart(self, x: Tensor, given: list[Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
         """The six maps and the answers, each part being given the teacher's maps instead of what the part before it made."""
         m3, m4, m5, *levels = given
-        made = [self.part3(self.stem(F.pixel_unshuffle(x, 4))), self.part4(m3), self.part5(m4), *self.pyramid(m3, m4, m5)]
+        made = [self.first(x), self.part4(m3), self.part5(m4), *self.pyramid(m3, m4, m5)]
         return made, *self.head(levels)
 
     def together(self, x: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:

@@ -50,6 +50,12 @@ class OnnxRuntime:
         return self.session.run(None, {self.session.get_inputs()[0].name: images})[0]
 
 
+def named(paths: list[Path]) -> dict[str, Path]:
+    """What each file is called in a table: its stem, or the whole path if two have the same."""
+    stems = [path.stem for path in paths]
+    return {stem if stems.count(stem) == 1 else str(path): path for stem, path in zip(stems, paths, strict=True)}
+
+
 def letterbox(pixels: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     """(1, 3, side, side) f32 with the picture at the left top, and by how much it was scaled."""
     h, w = pixels.shape[:2]

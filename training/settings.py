@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-SIDES = {256: 20, 320: 12, 416: 8, 512: 5}
-"""Pixels of a side, and pictures of that side that make a step."""
+SIDES = {256: 10, 320: 6, 416: 4, 512: 2}
+"""Pixels of a side, and pictures of that side that a worker takes at once."""
 
 Phase = tuple[float, dict[int, float]]  # until this part of the run, odds of each side
 

@@ -8,7 +8,6 @@ import onnx
 import openvino as ov
 from onnx import numpy_helper
 
-from training.augment import Picture
 from training.grid import grid
 
 KEPT = 0.02  # objectness from which a cell's classes and box are taught
@@ -62,10 +61,12 @@ class Teacher:
         self.request = core.compile_model(model, "CPU", options).create_infer_request()
         self.at, self.strides = grid(side)
 
-    def answer(self, pictures: list[Picture]) -> tuple[list[Answer], list[np.ndarray]]:
-        """To exactly `batch` pictures: an answer each, and six maps (batch, channels, rows, columns), which the next call overwrites."""
-        found = self.request.infer([np.stack([p.pixels for p in pictures]).transpose(0, 3, 1, 2).astype(np.float32)], share_outputs=True)
-        answers = [self._answer(told, picture.human) for told, picture in zip(found[0], pictures, strict=True)]
+    def answer(self, images: np.ndarray, human: list[np.ndarray]) -> tuple[list[Answer], list[np.ndarray]]:
+        """To `images` (batch, 3, side, side) f32, BGR 0–255, and people's boxes of each: an answer each, and six maps (batch, channels,
+        rows, columns), which the next call overwrites.
+        """
+        found = self.request.infer([images], share_outputs=True)
+        answers = [self._answer(*one) for one in zip(found[0], human, strict=True)]
         return answers, [found[name] for name in MAPS]
 
     def _answer(self, told: np.ndarray, human: np.ndarray) -> Answer:
@@ -73,7 +74,7 @@ class Teacher:
         near = np.flatnonzero(sure > KEPT / 20) if len(human) else np.flatnonzero(sure > KEPT)
         middle = (told[near, :2] + self.at[near]) * self.strides[near, None]
         half = np.exp(told[near, 2:4].clip(max=6)) * self.strides[near, None] / 2
-        boxes, kinds = np.concatenate([middle - half, middle + half], 1), kinds[near].copy()
+        boxes, kinds = np.concatenate([middle - half, middle + half], 1), kinds[near]
         lay_over(sure, near, kinds, boxes, human)
         taught = sure[near] > KEPT
         return Answer(sure, near[taught], kinds[taught], boxes[taught])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.predict import OpenVino
+from training.predict import OpenVino, named
 from training.settings import shared
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     sessions = {"YOLOX-Nano": OpenVino(args.teacher or shared("models", "yolox-nano", "yolox_nano.onnx"), args.threads)}
-    sessions |= {path.stem: OpenVino(path, args.threads) for path in args.model}
+    sessions |= {name: OpenVino(path, args.threads) for name, path in named(args.model).items()}
     taken = in_turns(sessions, args.rounds)
     rows = {
         n: {"side": sessions[n].side, "median_ms": float(np.median(t)), "least_ms": min(t), "threads": args.threads}

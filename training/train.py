@@ -55,7 +55,11 @@ def slices(net: nn.Module) -> Iterator[tuple[str, slice, torch.Size]]:
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
-    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in torch.load(path, weights_only=True).items()})
+    """Raises ValueError if the weights are another network's."""
+    weights = torch.load(path, weights_only=True)
+    if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in net.state_dict().items()}:
+        raise ValueError("the weights of another network; the commit that made them can read them")
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
 
 
 class Worker:
@@ -117,7 +121,7 @@ class Worker:
         odds = settings.odds(self.step)
         side = int(np.random.default_rng([settings.seed, self.step]).choice(list(odds), p=list(odds.values())))
         if side not in self.feeds:
-            self.feeds[side] = Feed(self.painter, self.teacher, side, SIDES[side] // settings.workers)
+            self.feeds[side] = Feed(self.painter, self.teacher, side, SIDES[side])
         batch, target = self.feeds[side].batch(np.random.default_rng([settings.seed, self.step, self.rank]))
         return side, batch, target
 
@@ -221,12 +225,15 @@ def main() -> None:
     print(f"{len(photographs)} photographs", flush=True)
     painter = Painter(photographs, odds(photographs))
     net = Detector()
-    if args.start and args.start.suffix == ".onnx":
-        pictures = [painter.picture(np.random.default_rng([settings.seed, k]), 416).pixels for k in range(MEASURED)]
-        shown = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 64
-        load_exported(net, onnx.load(str(args.start)), shown)
-    elif args.start:
-        load_weights(net, args.start)
+    try:
+        if args.start and args.start.suffix == ".onnx":
+            pictures = [painter.picture(np.random.default_rng([settings.seed, k]), 416).pixels for k in range(MEASURED)]
+            shown = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 64
+            load_exported(net, onnx.load(str(args.start)), shown)
+        elif args.start:
+            load_weights(net, args.start)
+    except (OSError, ValueError) as error:
+        parser.error(f"--start {args.start}: {error}")
     mean = Detector()
     mean.load_state_dict(net.state_dict())
     share(net)

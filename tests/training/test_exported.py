@@ -1,5 +1,7 @@
 """The exported detector, and the way back from its file. Needs what training needs: training/requirements.txt."""
 
+from importlib import resources
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,18 @@ def test_the_file_holds_every_convolution_of_the_detector(net, file):
     assert set(found) == set(expected)
     for name, (weight, bias) in found.items():
         assert (weight.shape, bias.shape) == (tuple(expected[name].weight.shape), (expected[name].out_channels,))
+        assert 0 < np.abs(weight).max() < 10
+
+
+def test_eight_bit_weights_are_read_and_another_network_is_refused(pictures):
+    shipped = onnx.load_from_string(resources.files("openrek.vision").joinpath("weights/openrek-labels.onnx").read_bytes())
+    found = convolutions(shipped)
+    assert len(found) > 30
+    for weight, bias in found.values():
+        assert bias.shape == weight.shape[:1]
+        assert 0 < np.abs(weight).max() < 10
+    net = Detector()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(ValueError, match="another network"):
+        load_exported(net, shipped, pictures)
+    assert all((before[name] == value).all() for name, value in net.state_dict().items())

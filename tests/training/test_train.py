@@ -56,6 +56,16 @@ def train(folder: Path, corpus: Path, steps: int) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def test_weights_of_another_network_are_refused_in_a_sentence(corpus, tmp_path):
+    torch.save({"detector.stem.weight": torch.zeros(3)}, tmp_path / "mean.pt")
+    command = [sys.executable, "-m", "training.train", tmp_path / "run", "--steps", "2", "--corpus", corpus, "--teacher", TEACHER]
+    for start, word in (("mean.pt", "another network"), ("missing.pt", "No such file")):
+        told = subprocess.run([*command, "--start", tmp_path / start], check=False, capture_output=True, text=True)
+        assert told.returncode == 2
+        assert word in told.stderr
+        assert "Traceback" not in told.stderr
+
+
 def state(folder: Path) -> dict:
     return torch.load(folder / "checkpoint" / "state.pt", weights_only=True)
 
