@@ -12,7 +12,7 @@ import torch
 from onnx import ModelProto, numpy_helper
 from torch import Tensor, nn
 
-from training.network import Conv, Detector
+from training.network import CHANNELS, Conv, Detector
 
 SIZE = 0.14  # root mean square of a filter's weights at the end of a training
 
@@ -32,9 +32,10 @@ def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _module(node: str) -> str:
-    """`/net/part3/part3.1/a/a.0/Conv` → `part3.1.a.0`: a part that begins with the one before it stands for both."""
+    """`/net/stage32/stage32.0/a/a.0/Conv` → `parts.stage32.0.a.0`: a part that begins with the one before it stands for both."""
     parts = [*node.strip("/").split("/")[1:-1], ""]
-    return ".".join(part for part, following in pairwise(parts) if not following.startswith(f"{part}."))
+    name = ".".join(part for part, following in pairwise(parts) if not following.startswith(f"{part}."))
+    return f"parts.{name}" if name.split(".")[0] in CHANNELS else name
 
 
 @torch.no_grad()

@@ -30,6 +30,6 @@ class Feed:
             torch.from_numpy(np.concatenate([a.at for a in answers])),
             torch.from_numpy(np.concatenate([a.kinds for a in answers])),
             torch.from_numpy(np.concatenate([a.boxes for a in answers])),
-            [torch.from_numpy(m).clone(memory_format=torch.channels_last).add_(LIFT) for m in maps],
+            {n: torch.from_numpy(m).to(torch.bfloat16, memory_format=torch.channels_last).add_(LIFT) for n, m in maps.items()},
         )
         return torch.from_numpy(images).div(64), target

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
-from training.network import cells, corners
+from training.network import Maps, cells, corners
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The answers to a batch.
 
-    `sure` (n, cells); of the cells taught in full, `picture` and `cell` (k,), `kinds` (k, 80), `boxes` (k, 4); `maps`, six of (n,
+    `sure` (n, cells); of the cells taught in full, `picture` and `cell` (k,), `kinds` (k, 80), `boxes` (k, 4); `maps`, each (n,
     channels, rows, columns), lifted as the student's are.
     """
 
@@ -22,7 +23,7 @@ class Target:
     cell: Tensor
     kinds: Tensor
     boxes: Tensor
-    maps: list[Tensor]
+    maps: Maps
 
 
 class MapLoss:
@@ -48,12 +49,32 @@ class MapLoss:
         return objectness + classes + self.box_weight * placing, [objectness.item(), classes.item(), placing.item()]
 
 
-def maps_loss(made: list[Tensor], told: list[Tensor]) -> list[Tensor]:
-    """Of each map, the squared difference over the variance of the teacher's channel, mean of the channels: one minus R2."""
-    return [
-        ((own.float() - other).square().mean((0, 2, 3)) / (other.var((0, 2, 3)) + 1e-3)).mean()
-        for own, other in zip(made, told, strict=True)
-    ]
+class _Distance(torch.autograd.Function):
+    """Of two maps, the squared difference, mean of the cells and sum of the channels by their weight; a pass over memory each way."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, own: Tensor, told: Tensor, weight: Tensor) -> Tensor:
+        difference = own - told
+        count = own.numel() // own.shape[1]
+        ctx.save_for_backward(difference, weight / count)
+        of_channels = torch.linalg.vector_norm(difference, dim=(0, 2, 3), dtype=torch.float32).square()
+        return of_channels @ weight / count
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        difference, weight = ctx.saved_tensors
+        return difference * (2 * gradient * weight).to(difference.dtype)[:, None, None], None, None
+
+
+def channel_weights(variance: Tensor) -> Tensor:
+    """What the squared error of each channel counts: less in proportion where little varies, and one in all if nothing is explained."""
+    weight = 1 / (variance + 0.3 * variance.mean())
+    return weight / (weight @ variance)
+
+
+def maps_loss(made: Maps, told: Maps, weights: Maps) -> list[Tensor]:
+    """The part of each map that is not explained: 0 if all is, 1 if its means are told and no more."""
+    return [_Distance.apply(made[name], told[name], weights[name]) for name in told]
 
 
 def _logit(p: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The detector: dense 3x3 convolutions, strides 8, 16 and 32, one convolution of the head a level.
+"""The detector: YOLOX's trunk, pyramid and decoupled head (Ge et al., 2021) with dense 3x3 convolutions, cut at maps that the teacher has.
 
 Made for 8-bit arithmetic: each convolution's input is non-negative (pixels / 64, what a ReLU lets through, a lifted SiLU), so its zero
 point is 0 and every instruction set computes the same. Signed activations do not: OpenVINO 2026.4 gave other answers without AMX than
@@ -14,136 +14,167 @@ from training.grid import STRIDES, grid
 LIFT = 0.2785
 """Minus the least value of SiLU, rounded up."""
 
-
-class Conv(nn.Sequential):
-    """Convolution, batch normalisation, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1) -> None:
-        convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
-        super().__init__(convolution, nn.BatchNorm2d(outputs, momentum=0.03, eps=1e-3), nn.ReLU(inplace=True))
+Maps = dict[str, Tensor]
 
 
-class Residual(nn.Module):
-    """Two convolutions beside the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.a, self.b = Conv(width, width), Conv(width, width)
+class LiftedSiLU(nn.Module):
+    """SiLU plus `LIFT`, so that nothing is negative."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.b(self.a(x))
+        return F.silu(x) + LIFT
 
 
-class Context(nn.Module):
-    """Pooling at three growing windows (YOLOv5's SPPF) beside the identity: what a wide surrounding shows."""
+class Conv(nn.Sequential):
+    """Convolution, batch normalisation, ReLU or another activation."""
 
-    def __init__(self, width: int, inner: int) -> None:
+    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1, activation: nn.Module | None = None) -> None:
+        convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+        nn.init.normal_(convolution.weight, std=0.06)
+        super().__init__(convolution, nn.BatchNorm2d(outputs, momentum=0.03, eps=1e-3), activation or nn.ReLU(inplace=True))
+
+
+class Reading(Conv):
+    """A 1x1 convolution at the end of a part: its outcome is compared with a map of the teacher."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1, activation=LiftedSiLU())
+
+
+class Step(nn.Module):
+    """A 3x3 and a 1x1 convolution, beside the identity or not."""
+
+    def __init__(self, width: int, *, shortcut: bool) -> None:
         super().__init__()
-        self.a, self.b = Conv(width, inner, 1), Conv(inner * 4, width, 1)
+        self.a, self.b, self.shortcut = Conv(width, width), Conv(width, width, 1), shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.b(self.a(x))
+        return x + y if self.shortcut else y
+
+
+class Stage(nn.Module):
+    """One half of the channels through `count` steps, the other past them (CSPNet: Wang et al., 2020)."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, count: int = 1, *, shortcut: bool = False) -> None:
+        super().__init__()
+        self.a, self.b = Conv(inputs, width, 1), Conv(inputs, width, 1)
+        self.chain = nn.Sequential(*(Step(width, shortcut=shortcut) for _ in range(count)))
+        self.join = Reading(2 * width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.join(torch.cat([self.chain(self.a(x)), self.b(x)], 1))
+
+
+class Pooling(nn.Module):
+    """Windows of 5, 9 and 13 cells beside the map itself (SPPF of YOLOv5): what a wide surrounding shows."""
+
+    def __init__(self, inputs: int, outputs: int, width: int) -> None:
+        super().__init__()
+        self.a, self.b = Conv(inputs, width, 1), Reading(4 * width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = [self.a(x)]
         for _ in range(3):
             pooled.append(F.max_pool2d(pooled[-1], 5, 1, 2))
-        return x + self.b(torch.cat(pooled, 1))
+        return self.b(torch.cat(pooled, 1))
 
 
-def _rows(x: Tensor) -> Tensor:
-    """(n, channels, h, w) → (n, h * w, channels)."""
-    return x.permute(0, 2, 3, 1).flatten(1, 2)
+def _stem() -> nn.Sequential:
+    first = Conv(12, 32)
+    with torch.no_grad():  # the input is not centred: begin with filters that a uniform brightness does not move, but for a few
+        filters = first[0].weight[8:]
+        filters -= filters.mean((1, 2, 3), keepdim=True)
+    return nn.Sequential(first, Conv(32, 64, 3, 2), Reading(64, 32))
 
 
-class Reading(nn.Module):
-    """A 1x1 convolution and SiLU, lifted by `LIFT` so that nothing is negative: what is compared with a map of the teacher."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.silu(self.convolution(x)) + LIFT
+def _beside(inputs: int, outputs: int, width: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(Conv(inputs, width, 3, stride), Reading(width, outputs))
 
 
-class Head(nn.Module):
-    """One convolution a level, from which class logits, objectness and box are read."""
+def _parts() -> dict[str, tuple[tuple[str, ...], int, nn.Module]]:
+    """Of each part, in their order: which maps it is given, the channels of the map that it makes, and its layers."""
+    parts: dict[str, tuple[tuple[str, ...], int, nn.Module]] = {
+        "stem": (("picture",), 32, _stem()),
+        "stage4": (("stem",), 32, Stage(32, 32, 32, shortcut=True)),
+        "down8": (("stage4",), 64, _beside(32, 64, 64, 2)),
+        "stage8": (("down8",), 64, Stage(64, 64, 64, 3, shortcut=True)),
+        "down16": (("stage8",), 128, _beside(64, 128, 128, 2)),
+        "stage16": (("down16",), 128, Stage(128, 128, 128, 3, shortcut=True)),
+        "down32": (("stage16",), 256, _beside(128, 256, 256, 2)),
+        "pooling": (("down32",), 256, Pooling(256, 256, 256)),
+        "stage32": (("pooling",), 128, nn.Sequential(Stage(256, 256, 256), Reading(256, 128))),
+        "fine16": (("stage32", "stage16"), 128, Stage(256, 128, 128)),
+        "narrow16": (("fine16",), 64, Reading(128, 64)),
+        "level8": (("narrow16", "stage8"), 64, Stage(128, 64, 64)),
+        "coarse16": (("level8",), 64, _beside(64, 64, 128, 2)),
+        "level16": (("coarse16", "narrow16"), 128, Stage(128, 128, 128)),
+        "coarse32": (("level16",), 128, _beside(128, 128, 256, 2)),
+        "level32": (("coarse32", "stage32"), 256, Stage(256, 256, 256)),
+    }
+    for stride in STRIDES:
+        parts[f"head{stride}"] = ((f"level{stride}",), 64, Reading(parts[f"level{stride}"][1], 64))
+        for branch in ("kinds", "places"):
+            parts[f"{branch}{stride}a"] = ((f"head{stride}",), 64, _beside(64, 64, 64))
+            parts[f"{branch}{stride}"] = ((f"{branch}{stride}a",), 64, _beside(64, 64, 64))
+    return parts
 
-    def __init__(self, inputs: int, width: int, classes: int) -> None:
-        super().__init__()
-        self.mix = nn.ModuleList(Conv(inputs, width) for _ in STRIDES)
-        self.classes = nn.ModuleList(nn.Conv2d(width, classes, 1) for _ in STRIDES)
-        self.places = nn.ModuleList(nn.Conv2d(width, 5, 1) for _ in STRIDES)
-        for kinds, places in zip(self.classes, self.places, strict=True):
-            nn.init.constant_(kinds.bias, -4.6)
-            nn.init.constant_(places.bias, 1.0)
-            nn.init.constant_(places.bias[:1], -4.6)
 
-    def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
-        mixed = [mix(level) for mix, level in zip(self.mix, levels, strict=True)]
-        kinds = [_rows(read(level)) for read, level in zip(self.classes, mixed, strict=True)]
-        return torch.cat(kinds, 1), torch.cat([_rows(read(level)) for read, level in zip(self.places, mixed, strict=True)], 1)
-
-
-class Pyramid(nn.Module):
-    """The trunk's maps brought together, coarse to fine and fine to coarse, and a reading of each level."""
-
-    def __init__(self, inputs: tuple[int, int, int], width: int, outputs: int) -> None:
-        super().__init__()
-        self.l3, self.l4, self.l5 = (Conv(channels, width, 1) for channels in inputs)
-        self.t4, self.t3 = Conv(width, width), Conv(width, width)
-        self.u4, self.u5, self.v5 = Conv(width, width, 3, 2), Conv(width, width, 3, 2), Conv(width, width)
-        self.readings = nn.ModuleList(Reading(width, outputs) for _ in STRIDES)
-
-    def forward(self, m3: Tensor, m4: Tensor, m5: Tensor) -> list[Tensor]:
-        p5 = self.l5(m5)
-        p4 = self.t4(self.l4(m4) + F.interpolate(p5, scale_factor=2.0))
-        p3 = self.t3(self.l3(m3) + F.interpolate(p4, scale_factor=2.0))
-        p4 = p4 + self.u4(p3)
-        p5 = self.v5(p5 + self.u5(p4))
-        return [read(level) for read, level in zip(self.readings, (p3, p4, p5), strict=True)]
+CHANNELS = {name: channels for name, (_, channels, _) in _parts().items()}
+"""The maps in the order in which they are made, and their channels."""
 
 
 class Detector(nn.Module):
     """(n, 3, h, w) BGR as pixel / 64, h and w multiples of 32 → (n, cells, 80) class logits, (n, cells, 5) objectness and box logits.
 
-    Cells come in the order of the strides 8, 16, 32, row by row. Between its parts, which are three strides, pyramid and head, stand six
-    maps that mean what the teacher's maps at these places mean, channel by channel.
+    Cells come in the order of the strides 8, 16, 32, row by row. It is made of parts that end in maps which mean what maps of the
+    teacher mean, channel by channel, and that are given such maps and nothing else.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Conv(48, 64)
-        self.part3 = nn.Sequential(Conv(64, 128, 3, 2), Residual(128), Reading(128, 64))
-        self.part4 = nn.Sequential(Conv(64, 192, 3, 2), Residual(192), Residual(192), Reading(192, 128))
-        self.part5 = nn.Sequential(Conv(128, 256, 3, 2), Residual(256), Context(256, 128), Residual(256), Reading(256, 128))
-        self.pyramid = Pyramid((64, 128, 128), 128, 64)
-        self.head = Head(64, 128, 80)
-        with torch.no_grad():  # the input is not centred: begin with filters that a uniform brightness does not move
-            stem = self.stem[0].weight
-            stem -= stem.mean((1, 2, 3), keepdim=True)
+        parts = _parts()
+        self.given = {name: given for name, (given, _, _) in parts.items()}
+        self.parts = nn.ModuleDict({name: layers for name, (_, _, layers) in parts.items()})
+        self.kinds = nn.ModuleList(nn.Conv2d(64, 80, 1) for _ in STRIDES)
+        self.places = nn.ModuleList(nn.Conv2d(64, 5, 1) for _ in STRIDES)
+        for kinds, places in zip(self.kinds, self.places, strict=True):
+            nn.init.constant_(kinds.bias, -4.6)
+            nn.init.constant_(places.bias, 1.0)
+            nn.init.constant_(places.bias[:1], -4.6)
 
-    def first(self, x: Tensor) -> Tensor:
-        return self.part3(self.stem(F.pixel_unshuffle(x, 4)))
+    def maps(self, x: Tensor, told: Maps | None = None) -> Maps:
+        """The map of each part, given the ones in `told` or, without it, those that the parts before it made."""
+        made: Maps = {}
+        known = made if told is None else told
+        picture = F.pixel_unshuffle(x, 2)
+        for name, sources in self.given.items():
+            given = [picture if n == "picture" else known[n] for n in sources]
+            if len(given) == 2 and given[0].shape[-1] < given[1].shape[-1]:
+                given[0] = F.interpolate(given[0], scale_factor=2.0)
+            made[name] = self.parts[name](torch.cat(given, 1) if len(given) > 1 else given[0])
+        return made
 
-    def maps(self, x: Tensor) -> list[Tensor]:
-        """The six maps, each made of the ones before it."""
-        m3 = self.first(x)
-        m4 = self.part4(m3)
-        m5 = self.part5(m4)
-        return [m3, m4, m5, *self.pyramid(m3, m4, m5)]
+    def answers(self, maps: Maps) -> tuple[Tensor, Tensor]:
+        kinds = [_rows(read(maps[f"kinds{stride}"])) for read, stride in zip(self.kinds, STRIDES, strict=True)]
+        places = [_rows(read(maps[f"places{stride}"])) for read, stride in zip(self.places, STRIDES, strict=True)]
+        return torch.cat(kinds, 1), torch.cat(places, 1)
 
-    def apart(self, x: Tensor, given: list[Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
-        """The six maps and the answers, each part being given the teacher's maps instead of what the part before it made."""
-        m3, m4, m5, *levels = given
-        made = [self.first(x), self.part4(m3), self.part5(m4), *self.pyramid(m3, m4, m5)]
-        return made, *self.head(levels)
+    def apart(self, x: Tensor, told: Maps) -> tuple[Maps, Tensor, Tensor]:
+        """The maps and the answers, each part being given the teacher's maps instead of what the parts before it made."""
+        return self.maps(x, told), *self.answers(told)
 
-    def together(self, x: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """The six maps and the answers."""
+    def together(self, x: Tensor) -> tuple[Maps, Tensor, Tensor]:
+        """The maps and the answers."""
         made = self.maps(x)
-        return made, *self.head(made[3:])
+        return made, *self.answers(made)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.head(self.maps(x)[3:])
+        return self.answers(self.maps(x))
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(n, channels, h, w) → (n, h * w, channels)."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def cells(side: int) -> tuple[Tensor, Tensor]:

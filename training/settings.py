@@ -3,8 +3,9 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-SIDES = {256: 10, 320: 6, 416: 4, 512: 2}
+SIDES = {256: 6, 320: 4, 416: 3, 512: 2}
 """Pixels of a side, and pictures of that side that a worker takes at once."""
 
 Phase = tuple[float, dict[int, float]]  # until this part of the run, odds of each side
@@ -16,25 +17,48 @@ PHASES: tuple[Phase, ...] = (
 )
 
 
+class Stage(NamedTuple):
+    """A stretch of a run: `apart`, `whole` or `fixed`; the steps at which it begins and ends; the highest rate."""
+
+    name: str
+    begins: int
+    ends: int
+    peak: float
+
+
 @dataclass(frozen=True)
 class Settings:
-    """A run of `steps` optimiser steps; the rate rises to `peak` over `warmup` steps and falls in a line to a hundredth of it."""
+    """A run of `steps` optimiser steps: first each part of the network by itself, then the whole, then the whole with fixed normalisation.
+
+    In each of the three the rate rises to its peak over `warmup` steps and falls in a line to a hundredth of it.
+    """
 
     steps: int
-    peak: float = 4e-3
+    apart: float = 0.15  # shares of the steps; what is left is for the third stage
+    whole: float = 0.2
+    apart_peak: float = 3e-3
+    whole_peak: float = 4e-4
+    peak: float = 3e-4
     warmup: int = 100
-    apart: float = 0.2  # share of the run in which each part of the network is taught by itself
     seed: int = 0
     workers: int = 2
     averaging: float = 0.999
-    maps: float = 1.0  # weight of the six maps in the loss; after the parts are taught, it falls with the rate
+    maps: float = 1.0  # weight of the maps in the loss; after the parts are taught, it falls with the rate
     leave_out: tuple[str, ...] = ()
 
-    def rate(self, step: int) -> float:
-        return self.peak * min(1.0, (step + 1) / self.warmup) * max(0.01, 1 - step / self.steps)
+    def stage(self, step: int) -> Stage:
+        """The stage that a step belongs to."""
+        first, second = round(self.apart * self.steps), round((self.apart + self.whole) * self.steps)
+        if step < first:
+            return Stage("apart", 0, first, self.apart_peak)
+        if step < second:
+            return Stage("whole", first, second, self.whole_peak)
+        return Stage("fixed", second, self.steps, self.peak)
 
-    def taught_apart(self, step: int) -> bool:
-        return step < self.apart * self.steps
+    def rate(self, step: int) -> float:
+        stage = self.stage(step)
+        at, steps = step - stage.begins, stage.ends - stage.begins
+        return stage.peak * min(1.0, (at + 1) / self.warmup) * max(0.01, 1 - at / max(steps, 1))
 
     def odds(self, step: int) -> dict[int, float]:
         progress = step / self.steps

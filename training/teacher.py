@@ -1,4 +1,4 @@
-"""YOLOX-Nano's answers to a picture and six maps on the way to them, with people's boxes laid over the answers."""
+"""YOLOX-Nano's answers to a picture and the maps on the way to them, with people's boxes laid over the answers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +7,21 @@ import numpy as np
 import onnx
 import openvino as ov
 from onnx import numpy_helper
+from openvino.utils.data_helpers import OVDict
 
 from training.grid import grid
+from training.network import CHANNELS
 
 KEPT = 0.02  # objectness from which a cell's classes and box are taught
-MAPS = {"781": 64, "841": 128, "890": 128, "1028": 64, "1070": 64, "1112": 64}
-"""Outputs within the published file and their channels: the trunk at the strides 8, 16 and 32, the last one narrowed for the pyramid, and
-what class branch and box branch both start from at the same strides. All end in SiLU."""
+TENSORS = {
+    "stem": "695", "stage4": "721", "down8": "729", "stage8": "781", "down16": "789", "stage16": "841", "down32": "849", "pooling": "861",
+    "stage32": "890", "fine16": "921", "narrow16": "925", "level8": "956", "coarse16": "964", "level16": "990", "coarse32": "998",
+    "level32": "1024", "head8": "1028", "head16": "1070", "head32": "1112",
+    "kinds8a": "1036", "kinds16a": "1078", "kinds32a": "1120", "places8a": "1053", "places16a": "1095", "places32a": "1137",
+    "kinds8": "1044", "kinds16": "1086", "kinds32": "1128", "places8": "1061", "places16": "1103", "places32": "1145",
+}  # fmt: skip
+"""Where the published file holds what the student's parts are to make. All end in SiLU: the product of a convolution's outcome and its
+sigmoid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +37,12 @@ class Answer:
     boxes: np.ndarray
 
 
-def with_free_batch(path: Path) -> bytes:
-    """The teacher's ONNX file with its batch size made free and `MAPS` as further outputs."""
+def with_maps(path: Path, *, activated: bool = True) -> bytes:
+    """The teacher's ONNX file with its batch size made free and the maps of `TENSORS` as further outputs, before or after their SiLU."""
     model = onnx.load(str(path))
     shapes = {i.name: i for i in model.graph.initializer}
     constants = {n.output[0]: n.attribute[0].t for n in model.graph.node if n.op_type == "Constant"}
+    makers = {n.output[0]: n for n in model.graph.node}
     for node in model.graph.node:
         if node.op_type == "Reshape":
             held = shapes.get(node.input[1]) or constants[node.input[1]]
@@ -42,32 +51,31 @@ def with_free_batch(path: Path) -> bytes:
             held.CopyFrom(numpy_helper.from_array(value, held.name))
     for v in (*model.graph.input, *model.graph.output):
         v.type.tensor_type.shape.dim[0].dim_param = "n"
-    known = {o.name for o in model.graph.output}
-    maps = {name: channels for name, channels in MAPS.items() if name not in known}
-    model.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", channels, "h", "w"]) for name, channels in maps.items()
-    )
+    for name, channels in CHANNELS.items():
+        tensor = TENSORS[name] if activated else makers[TENSORS[name]].input[0]
+        model.graph.output.append(onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, ["n", channels, "h", "w"]))
     return model.SerializeToString()
 
 
 class Teacher:
     """Answers square pictures of one side."""
 
-    def __init__(self, path: Path, side: int, batch: int) -> None:
+    def __init__(self, path: Path, side: int, batch: int, *, activated: bool = True) -> None:
         core = ov.Core()
-        model = core.read_model(with_free_batch(path), b"")
+        model = core.read_model(with_maps(path, activated=activated), b"")
         model.reshape([batch, 3, side, side])
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
         self.request = core.compile_model(model, "CPU", options).create_infer_request()
         self.at, self.strides = grid(side)
 
-    def answer(self, images: np.ndarray, human: list[np.ndarray]) -> tuple[list[Answer], list[np.ndarray]]:
-        """To `images` (batch, 3, side, side) f32, BGR 0–255, and people's boxes of each: an answer each, and six maps (batch, channels,
-        rows, columns), which the next call overwrites.
-        """
+    def answer(self, images: np.ndarray, human: list[np.ndarray]) -> tuple[list[Answer], dict[str, np.ndarray]]:
+        """To `images` (batch, 3, side, side) f32, BGR 0–255, and people's boxes of each: an answer each, and the maps."""
         found = self.request.infer([images], share_outputs=True)
-        answers = [self._answer(*one) for one in zip(found[0], human, strict=True)]
-        return answers, [found[name] for name in MAPS]
+        return [self._answer(*one) for one in zip(found[0], human, strict=True)], _named(found)
+
+    def maps(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """By the names of the student's parts, each (batch, channels, rows, columns); the next call overwrites them."""
+        return _named(self.request.infer([images], share_outputs=True))
 
     def _answer(self, told: np.ndarray, human: np.ndarray) -> Answer:
         sure, kinds = told[:, 4].copy(), told[:, 5:]
@@ -78,6 +86,10 @@ class Teacher:
         lay_over(sure, near, kinds, boxes, human)
         taught = sure[near] > KEPT
         return Answer(sure, near[taught], kinds[taught], boxes[taught])
+
+
+def _named(found: OVDict) -> dict[str, np.ndarray]:
+    return {name: found[k] for k, name in enumerate(CHANNELS, 1)}
 
 
 def lay_over(sure: np.ndarray, near: np.ndarray, kinds: np.ndarray, boxes: np.ndarray, human: np.ndarray, cells: int = 3) -> None:

@@ -22,29 +22,32 @@ import cv2
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.augment import Painter
 from training.corpus import odds, read
 from training.exported import load_exported
 from training.feed import Feed
-from training.losses import MapLoss, Target, maps_loss
-from training.network import Detector
+from training.losses import MapLoss, Target, channel_weights, maps_loss
+from training.network import CHANNELS, Detector, Maps, Reading
 from training.optimiser import Share
-from training.settings import SIDES, Settings, shared
+from training.settings import SIDES, Settings, Stage, shared
+from training.teacher import Teacher
 
 SAVE_EVERY = 200  # steps, some two minutes
-MEASURED = 64  # pictures on which normalisation is measured for weights out of an exported file
+MEASURED = 24  # pictures on which the teacher's maps are measured, and normalisation for weights out of an exported file
 
 
 @dataclasses.dataclass(slots=True)
 class Common:
-    """What the workers share: parameters, their running mean, a row of gradients each, and where they meet."""
+    """What the workers share: parameters, their running mean, a row of gradients each, where they meet, what a map's channels count."""
 
     net: Detector
     mean: Detector
     gradients: Tensor
     meet: Barrier
+    weights: Maps
 
 
 def slices(net: nn.Module) -> Iterator[tuple[str, slice, torch.Size]]:
@@ -75,9 +78,10 @@ class Worker:
         self._resume()
 
     def run(self) -> None:
-        shown, began, parts = np.zeros(9), time.monotonic(), np.zeros(3)
+        shown, began, parts = np.zeros(3 + len(CHANNELS)), time.monotonic(), np.zeros(3)
         common, settings = self.common, self.settings
-        pixels_seen = 0
+        pixels_seen, start = 0, self.step
+        self._enter(settings.stage(self.step))
         while self.step < settings.steps:
             t0 = time.monotonic()
             side, batch, target = self._batch()
@@ -92,28 +96,46 @@ class Worker:
             self._update()
             common.meet.wait()
             self.step += 1
+            if self.step == settings.stage(self.step).begins:
+                self._enter(settings.stage(self.step))
             parts += np.array([t1 - t0, t2 - t1, time.monotonic() - t2])
-            shown = told + 0.98 * (shown - told) if self.step > 1 and shown.any() else np.array(told)
+            shown += max(0.02, 1 / (self.step - start)) * (np.array(told) - shown)
             pixels_seen += batch.shape[0] * side * side * settings.workers
             if self.rank == 0 and self.step % 50 == 0:
                 taken = time.monotonic() - began
                 shares = " ".join(f"{name} {part / taken:.2f}" for name, part in zip(("feed", "net", "meet"), parts, strict=True))
                 rates = f"{pixels_seen / 1e6 / taken:.2f} Mpixel/s {shares}"
-                losses = " ".join(f"{v:.3f}" for v in shown)
-                print(f"{self.step}/{settings.steps} rate {settings.rate(self.step):.5f} losses {losses} {rates}", flush=True)
+                losses = " ".join(f"{v:.3f}" for v in shown[:3]) + " maps " + " ".join(f"{v:.2f}" for v in shown[3:])
+                where = f"{self.step}/{settings.steps} {settings.stage(self.step - 1).name}"
+                print(f"{where} rate {settings.rate(self.step):.5f} losses {losses} {rates}", flush=True)
                 began, parts, pixels_seen = time.monotonic(), np.zeros(3), 0
             if self.step % SAVE_EVERY == 0 or self.step == settings.steps:
                 self._save()
 
+    def _enter(self, stage: Stage) -> None:
+        """Begin or go on with a stage. Where normalisation becomes fixed, the mean of the weights takes their place, statistics and all."""
+        net, mean = self.common.net, self.common.mean
+        net.train(stage.name != "fixed")
+        if self.step != stage.begins:
+            return
+        self.optimiser = Share(net, self.rank, self.settings.workers)
+        self.common.meet.wait()
+        if stage.name == "fixed":
+            net.load_state_dict(mean.state_dict())
+        elif self.rank == 0:
+            mean.load_state_dict(net.state_dict())
+        self.common.meet.wait()
+
     def _loss(self, side: int, batch: Tensor, target: Target) -> tuple[Tensor, list[float]]:
         """The loss, and its parts to show."""
-        net, settings = self.common.net, self.settings
-        apart = settings.taught_apart(self.step)
+        common, net, settings = self.common, self.common.net, self.settings
+        stage = settings.stage(self.step)
+        apart = stage.name == "apart"
         with torch.autocast("cpu", torch.bfloat16):
             made, kinds, places = net.apart(batch, target.maps) if apart else net.together(batch)
         value, told = self.loss(kinds, places, target, side)
-        maps = maps_loss(made, target.maps)
-        weight = settings.maps * (1.0 if apart else settings.rate(self.step) / settings.peak)
+        maps = maps_loss(made, target.maps, common.weights)
+        weight = settings.maps * (1.0 if apart else settings.rate(self.step) / stage.peak)
         return value + weight * torch.stack(maps).sum(), [*told, *(m.item() for m in maps)]
 
     def _batch(self) -> tuple[int, Tensor, Target]:
@@ -133,7 +155,8 @@ class Worker:
             where, shape = self.where[name]
             gradients[name] = common.gradients[:, where].mean(0).view(shape)
         self.optimiser.step(gradients, self.settings.rate(self.step))
-        weight = 1 - min(self.settings.averaging, (1 + self.step) / (20 + self.step))
+        at = self.step - self.settings.stage(self.step).begins
+        weight = 1 - min(self.settings.averaging, (1 + at) / (20 + at))
         means = dict(common.mean.named_parameters())
         for name, p in self.optimiser.own.items():
             means[name].lerp_(p, weight)
@@ -175,18 +198,30 @@ class Worker:
             print(f"continuing at step {self.step}", flush=True)
 
 
-def share(net: nn.Module) -> None:
-    """Put parameters, not buffers, where other processes see them."""
-    for p in net.parameters():
-        p.data = p.data.contiguous().share_memory_()
+@torch.no_grad()
+def begin(net: Detector, teacher: Path, pictures: list[np.ndarray]) -> Maps:
+    """Let what each part makes begin with the mean and the deviation of the teacher's map before its SiLU; what a map's channels count.
+
+    From 0 and 1 it is a long way to a channel that is nearly always off.
+    """
+    images = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32)
+    weights = {}
+    for name, told in Teacher(teacher, images.shape[-1], len(images), activated=False).maps(images).items():
+        before = torch.from_numpy(told)
+        normalisation = [module for module in net.parts[name].modules() if isinstance(module, Reading)][-1][1]
+        normalisation.weight.copy_(before.std((0, 2, 3)))
+        normalisation.bias.copy_(before.mean((0, 2, 3)))
+        weights[name] = channel_weights(F.silu(before).var((0, 2, 3)))
+    return weights
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--peak", type=float, default=Settings.peak)
-    parser.add_argument("--apart", type=float, default=Settings.apart)
+    parser.add_argument("--apart", type=float, default=Settings.apart, help="share of the steps in which each part is taught by itself")
+    parser.add_argument("--whole", type=float, default=Settings.whole, help="share of the steps thereafter until normalisation is fixed")
+    parser.add_argument("--peak", type=float, default=Settings.peak, help="highest rate once it is fixed")
     parser.add_argument("--maps", type=float, default=Settings.maps)
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--workers", type=int, default=Settings.workers)
@@ -199,8 +234,9 @@ def main() -> None:
     args = parser.parse_args()
     settings = Settings(
         args.steps,
-        args.peak,
         apart=args.apart,
+        whole=args.whole,
+        peak=args.peak,
         maps=args.maps,
         seed=args.seed,
         workers=args.workers,
@@ -225,6 +261,7 @@ def main() -> None:
     print(f"{len(photographs)} photographs", flush=True)
     painter = Painter(photographs, odds(photographs))
     net = Detector()
+    weights = begin(net, teacher, [painter.picture(np.random.default_rng([settings.seed, k]), 320).pixels for k in range(MEASURED)])
     try:
         if args.start and args.start.suffix == ".onnx":
             pictures = [painter.picture(np.random.default_rng([settings.seed, k]), 416).pixels for k in range(MEASURED)]
@@ -236,12 +273,13 @@ def main() -> None:
         parser.error(f"--start {args.start}: {error}")
     mean = Detector()
     mean.load_state_dict(net.state_dict())
-    share(net)
-    share(mean)
+    for p in net.parameters():  # not its buffers: each worker normalises by its own pictures
+        p.data = p.data.contiguous().share_memory_()
+    mean.share_memory()
     size = sum(p.numel() for p in net.parameters())
     print(f"{size:,} parameters", flush=True)
     context = multiprocessing.get_context("fork")
-    common = Common(net, mean, torch.zeros(settings.workers, size).share_memory_(), context.Barrier(settings.workers))
+    common = Common(net, mean, torch.zeros(settings.workers, size).share_memory_(), context.Barrier(settings.workers), weights)
 
     def work(rank: int) -> None:
         if rank:

@@ -61,16 +61,23 @@ def test_rare_classes_come_up_more_often():
     assert weight[-1] > 1.5 * weight[0]
 
 
-def test_rate_rises_and_falls():
-    run = settings.Settings(steps=1000)
-    rates = [run.rate(k) for k in range(1000)]
-    assert rates[0] < rates[100] < max(rates) <= run.peak
-    assert rates[-1] == pytest.approx(run.peak / 100, rel=0.01)
+def test_in_each_stage_the_rate_rises_and_falls():
+    run = settings.Settings(steps=4000)
+    stages = list(dict.fromkeys(run.stage(k) for k in range(4000)))
+    assert [(stage.name, stage.begins, stage.ends) for stage in stages] == [
+        ("apart", 0, 600),
+        ("whole", 600, 1400),
+        ("fixed", 1400, 4000),
+    ]
+    for stage in stages:
+        rates = [run.rate(k) for k in range(stage.begins, stage.ends)]
+        assert rates[0] < rates[50] < max(rates) <= stage.peak
+        assert rates[-1] == pytest.approx(stage.peak / 100, rel=0.01)
 
 
-def test_the_parts_are_taught_first():
-    run = settings.Settings(steps=1000, apart=0.2)
-    assert [k for k in range(1000) if run.taught_apart(k)] == list(range(200))
+def test_what_has_been_taught_goes_on_with_fixed_normalisation():
+    run = settings.Settings(steps=10, apart=0, whole=0)
+    assert {run.stage(k).name for k in range(10)} == {"fixed"}
 
 
 def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
