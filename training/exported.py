@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training.network import CHANNELS, Conv, Detector
 
-SIZE = 0.14  # root mean square of a filter's weights at the end of a training
+SIZE = 0.08  # root mean square of a filter's weights at the end of a training
 
 
 def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
