@@ -40,7 +40,7 @@ class Reading(Conv):
         super().__init__(inputs, outputs, 1, activation=LiftedSiLU())
 
 
-class Step(nn.Module):
+class Bottleneck(nn.Module):
     """A 3x3 and a 1x1 convolution, beside the identity or not."""
 
     def __init__(self, width: int, *, shortcut: bool) -> None:
@@ -52,20 +52,20 @@ class Step(nn.Module):
         return x + y if self.shortcut else y
 
 
-class Stage(nn.Module):
-    """One half of the channels through `count` steps, the other past them (CSPNet: Wang et al., 2020)."""
+class CspLayer(nn.Module):
+    """One half of the channels through `count` bottlenecks, the other past them (CSPNet: Wang et al., 2020)."""
 
     def __init__(self, inputs: int, outputs: int, width: int, count: int = 1, *, shortcut: bool = False) -> None:
         super().__init__()
         self.a, self.b = Conv(inputs, width, 1), Conv(inputs, width, 1)
-        self.chain = nn.Sequential(*(Step(width, shortcut=shortcut) for _ in range(count)))
+        self.chain = nn.Sequential(*(Bottleneck(width, shortcut=shortcut) for _ in range(count)))
         self.join = Reading(2 * width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.join(torch.cat([self.chain(self.a(x)), self.b(x)], 1))
 
 
-class Pooling(nn.Module):
+class SpatialPyramidPooling(nn.Module):
     """Windows of 5, 9 and 13 cells beside the map itself (SPPF of YOLOv5): what a wide surrounding shows."""
 
     def __init__(self, inputs: int, outputs: int, width: int) -> None:
@@ -95,21 +95,21 @@ def _parts() -> dict[str, tuple[tuple[str, ...], int, nn.Module]]:
     """Of each part, in their order: which maps it is given, the channels of the map that it makes, and its layers."""
     parts: dict[str, tuple[tuple[str, ...], int, nn.Module]] = {
         "stem": (("picture",), 32, _stem()),
-        "stage4": (("stem",), 32, Stage(32, 32, 32, shortcut=True)),
+        "stage4": (("stem",), 32, CspLayer(32, 32, 32, shortcut=True)),
         "down8": (("stage4",), 64, _beside(32, 64, 64, 2)),
-        "stage8": (("down8",), 64, Stage(64, 64, 64, 3, shortcut=True)),
+        "stage8": (("down8",), 64, CspLayer(64, 64, 64, 3, shortcut=True)),
         "down16": (("stage8",), 128, _beside(64, 128, 128, 2)),
-        "stage16": (("down16",), 128, Stage(128, 128, 128, 3, shortcut=True)),
+        "stage16": (("down16",), 128, CspLayer(128, 128, 128, 3, shortcut=True)),
         "down32": (("stage16",), 256, _beside(128, 256, 256, 2)),
-        "pooling": (("down32",), 256, Pooling(256, 256, 256)),
-        "stage32": (("pooling",), 128, nn.Sequential(Stage(256, 256, 256), Reading(256, 128))),
-        "fine16": (("stage32", "stage16"), 128, Stage(256, 128, 128)),
+        "pooling": (("down32",), 256, SpatialPyramidPooling(256, 256, 256)),
+        "stage32": (("pooling",), 128, nn.Sequential(CspLayer(256, 256, 256), Reading(256, 128))),
+        "fine16": (("stage32", "stage16"), 128, CspLayer(256, 128, 128)),
         "narrow16": (("fine16",), 64, Reading(128, 64)),
-        "level8": (("narrow16", "stage8"), 64, Stage(128, 64, 64)),
+        "level8": (("narrow16", "stage8"), 64, CspLayer(128, 64, 64)),
         "coarse16": (("level8",), 64, _beside(64, 64, 128, 2)),
-        "level16": (("coarse16", "narrow16"), 128, Stage(128, 128, 128)),
+        "level16": (("coarse16", "narrow16"), 128, CspLayer(128, 128, 128)),
         "coarse32": (("level16",), 128, _beside(128, 128, 256, 2)),
-        "level32": (("coarse32", "stage32"), 256, Stage(256, 256, 256)),
+        "level32": (("coarse32", "stage32"), 256, CspLayer(256, 256, 256)),
     }
     for stride in STRIDES:
         parts[f"head{stride}"] = ((f"level{stride}",), 64, Reading(parts[f"level{stride}"][1], 64))
@@ -155,6 +155,7 @@ class Detector(nn.Module):
         return made
 
     def answers(self, maps: Maps) -> tuple[Tensor, Tensor]:
+        """(n, cells, 80) class logits and (n, cells, 5) objectness and box logits, read off the head's maps."""
         kinds = [_rows(read(maps[f"kinds{stride}"])) for read, stride in zip(self.kinds, STRIDES, strict=True)]
         places = [_rows(read(maps[f"places{stride}"])) for read, stride in zip(self.places, STRIDES, strict=True)]
         return torch.cat(kinds, 1), torch.cat(places, 1)

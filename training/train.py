@@ -81,8 +81,8 @@ class Worker:
         shown, began, parts = np.zeros(3 + len(CHANNELS)), time.monotonic(), np.zeros(3)
         common, settings = self.common, self.settings
         pixels_seen, start = 0, self.step
-        self._enter(settings.stage(self.step))
         while self.step < settings.steps:
+            self._enter(settings.stage(self.step))
             t0 = time.monotonic()
             side, batch, target = self._batch()
             t1 = time.monotonic()
@@ -96,8 +96,6 @@ class Worker:
             self._update()
             common.meet.wait()
             self.step += 1
-            if self.step == settings.stage(self.step).begins:
-                self._enter(settings.stage(self.step))
             parts += np.array([t1 - t0, t2 - t1, time.monotonic() - t2])
             shown += max(0.02, 1 / (self.step - start)) * (np.array(told) - shown)
             pixels_seen += batch.shape[0] * side * side * settings.workers
@@ -232,6 +230,8 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--pid-file", type=Path)
     args = parser.parse_args()
+    if min(args.apart, args.whole) < 0 or args.apart + args.whole > 1:
+        parser.error("--apart and --whole are shares of the steps: from 0 up, and together at most 1")
     settings = Settings(
         args.steps,
         apart=args.apart,

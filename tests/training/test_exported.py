@@ -95,7 +95,11 @@ def test_the_file_holds_every_convolution_of_the_detector(net, file):
 def test_the_shipped_file_is_this_detectors_and_training_can_go_on_from_it(pictures):
     shipped = Path(str(resources.files("openrek.vision").joinpath("weights/openrek-labels.onnx")))
     net = Detector().eval()
-    load_exported(net, onnx.load(str(shipped)), pictures)
+    model = onnx.load(str(shipped))
+    for weight, bias in convolutions(model).values():
+        assert bias.shape == weight.shape[:1]
+        assert 0 < np.abs(weight).max() < 10
+    load_exported(net, model, pictures)
     session = OpenVino(shipped)
     image = np.full((1, 3, session.side, session.side), 114, np.float32)
     image[:, :, 100:300, 150:250] = 30

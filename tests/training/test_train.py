@@ -46,11 +46,11 @@ def test_the_student_has_a_map_for_each_of_the_teachers(corpus):
     made, kinds, places = Detector().together(pixels)
     assert {n: m.shape for n, m in made.items()} == {n: m.shape for n, m in target.maps.items()}
     assert kinds.shape[:2] == places.shape[:2] == target.sure.shape
-    assert all((m > -1e-2).all() for m in target.maps.values())  # bfloat16
+    assert all((m > -1e-3).all() for m in target.maps.values())
     weights = {n: channel_weights(m.float().var((0, 2, 3))) for n, m in target.maps.items()}
     assert all(loss == 0 for loss in maps_loss(target.maps, target.maps, weights))
     means = {n: m.float().mean((0, 2, 3), keepdim=True).expand_as(m) for n, m in target.maps.items()}
-    assert all(0.95 < loss < 1.05 for loss in maps_loss(means, target.maps, weights))
+    assert all(0.95 < loss <= 1.001 for loss in maps_loss(means, target.maps, weights))
 
 
 def test_the_distance_of_maps_has_the_gradient_of_its_formula():
@@ -82,9 +82,12 @@ def train(folder: Path, corpus: Path, steps: int) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_weights_of_another_network_are_refused_in_a_sentence(corpus, tmp_path):
+def test_wrong_shares_and_weights_of_another_network_are_refused_in_a_sentence(corpus, tmp_path):
     torch.save({"detector.stem.weight": torch.zeros(3)}, tmp_path / "mean.pt")
     command = [sys.executable, "-m", "training.train", tmp_path / "run", "--steps", "2", "--corpus", corpus, "--teacher", TEACHER]
+    told = subprocess.run([*command, "--apart", "0.9", "--whole", "0.2"], check=False, capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "together at most 1" in told.stderr
     for start, word in (("mean.pt", "another network"), ("missing.pt", "No such file")):
         told = subprocess.run([*command, "--start", tmp_path / start], check=False, capture_output=True, text=True)
         assert told.returncode == 2
