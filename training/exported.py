@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, NodeProto, numpy_helper
 from torch import Tensor, nn
 
 from training.network import CHANNELS, Conv, Detector
@@ -20,6 +20,7 @@ SIZE = 0.08  # root mean square of a filter's weights at the end of a training
 def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Weight and bias of each convolution, by the name of its module in `Detector`."""
     held = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    makers = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
         if node.op_type == "Identity" and node.input[0] in held:
             held[node.output[0]] = held[node.input[0]]
@@ -28,7 +29,21 @@ def convolutions(model: ModelProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             zero = held[node.input[2]].astype(np.float32)
             shape = [-1] + [1] * (weight.ndim - 1) if scale.ndim else []
             held[node.output[0]] = ((weight - zero.reshape(shape)) * scale.reshape(shape)).astype(np.float32)
-    return {_module(n.name): (held[n.input[1]].copy(), held[n.input[2]].copy()) for n in model.graph.node if n.op_type == "Conv"}
+    return {
+        _module(n.name): (held[n.input[1]] * _smoothing(n.input[0], makers, held), held[n.input[2]].copy())
+        for n in model.graph.node
+        if n.op_type == "Conv"
+    }
+
+
+def _smoothing(name: str, makers: dict[str, NodeProto], held: dict[str, np.ndarray]) -> np.ndarray:
+    """(1, inputs, 1, 1): what quantisation multiplies each channel by on the way to a convolution."""
+    maker = makers.get(name)
+    while maker is not None and maker.op_type in ("DequantizeLinear", "QuantizeLinear"):
+        maker = makers.get(maker.input[0])
+    if maker is not None and maker.op_type == "Mul" and maker.input[1] in held and held[maker.input[1]].ndim == 4:
+        return held[maker.input[1]]
+    return np.ones((1, 1, 1, 1), np.float32)
 
 
 def _module(node: str) -> str:

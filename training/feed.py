@@ -8,7 +8,6 @@ from torch import Tensor
 
 from training.augment import Painter
 from training.losses import Target
-from training.network import LIFT
 from training.teacher import Teacher
 
 
@@ -30,6 +29,6 @@ class Feed:
             torch.from_numpy(np.concatenate([a.at for a in answers])),
             torch.from_numpy(np.concatenate([a.kinds for a in answers])),
             torch.from_numpy(np.concatenate([a.boxes for a in answers])),
-            {n: torch.from_numpy(m).to(torch.bfloat16, memory_format=torch.channels_last).add_(LIFT) for n, m in maps.items()},
+            {n: torch.from_numpy(m).to(torch.bfloat16, memory_format=torch.channels_last) for n, m in maps.items()},
         )
         return torch.from_numpy(images).div(64), target

@@ -17,27 +17,44 @@ LIFT = 0.2785
 Maps = dict[str, Tensor]
 
 
-class LiftedSiLU(nn.Module):
-    """SiLU plus `LIFT`, so that nothing is negative."""
+def lifted(x: Tensor) -> Tensor:
+    """SiLU plus `LIFT`, so that nothing is negative: what a map is when it is given to a part."""
+    return F.silu(x) + LIFT
+
+
+class Convolution(nn.Conv2d):
+    """A convolution that, once `rounded` is set, learns with the weights that int8 leaves it: 127 steps each way a filter.
+
+    As quantisation does, it takes back what rounding adds to the mean of what it makes: inputs are far from centred.
+    """
+
+    rounded = False
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.silu(x) + LIFT
+        if not self.rounded:
+            return super().forward(x)
+        with torch.no_grad():
+            step = self.weight.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
+            lost = (self.weight / step).round_().mul_(step).sub_(self.weight)
+            added = lost.sum((2, 3)) @ x[:, :, ::4, ::4].mean((0, 2, 3), dtype=lost.dtype)
+        bias = -added if self.bias is None else self.bias - added
+        return F.conv2d(x, self.weight + lost, bias, self.stride, self.padding)
 
 
 class Conv(nn.Sequential):
     """Convolution, batch normalisation, ReLU or another activation."""
 
     def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1, activation: nn.Module | None = None) -> None:
-        convolution = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+        convolution = Convolution(inputs, outputs, size, stride, size // 2, bias=False)
         nn.init.normal_(convolution.weight, std=0.06)
         super().__init__(convolution, nn.BatchNorm2d(outputs, momentum=0.03, eps=1e-3), activation or nn.ReLU(inplace=True))
 
 
 class Reading(Conv):
-    """A 1x1 convolution at the end of a part: its outcome is compared with a map of the teacher."""
+    """A 1x1 convolution at the end of a part: what it makes is compared with a map of the teacher, both before their SiLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 1, activation=LiftedSiLU())
+        super().__init__(inputs, outputs, 1, activation=nn.Identity())
 
 
 class Bottleneck(nn.Module):
@@ -68,15 +85,15 @@ class CspLayer(nn.Module):
 class SpatialPyramidPooling(nn.Module):
     """Windows of 5, 9 and 13 cells beside the map itself (SPPF of YOLOv5): what a wide surrounding shows."""
 
-    def __init__(self, inputs: int, outputs: int, width: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.a, self.b = Conv(inputs, width, 1), Reading(4 * width, outputs)
+        self.join = Reading(4 * inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = [self.a(x)]
+        pooled = [x]
         for _ in range(3):
             pooled.append(F.max_pool2d(pooled[-1], 5, 1, 2))
-        return self.b(torch.cat(pooled, 1))
+        return self.join(torch.cat(pooled, 1))
 
 
 def _stem() -> nn.Sequential:
@@ -101,15 +118,17 @@ def _parts() -> dict[str, tuple[tuple[str, ...], int, nn.Module]]:
         "down16": (("stage8",), 128, _beside(64, 128, 128, 2)),
         "stage16": (("down16",), 128, CspLayer(128, 128, 128, 3, shortcut=True)),
         "down32": (("stage16",), 256, _beside(128, 256, 256, 2)),
-        "pooling": (("down32",), 256, SpatialPyramidPooling(256, 256, 256)),
-        "stage32": (("pooling",), 128, nn.Sequential(CspLayer(256, 256, 256), Reading(256, 128))),
-        "fine16": (("stage32", "stage16"), 128, CspLayer(256, 128, 128)),
+        "squeezed": (("down32",), 128, Reading(256, 128)),
+        "pooling": (("squeezed",), 256, SpatialPyramidPooling(128, 256)),
+        "stage32": (("pooling",), 256, CspLayer(256, 256, 256)),
+        "narrow32": (("stage32",), 128, Reading(256, 128)),
+        "fine16": (("narrow32", "stage16"), 128, CspLayer(256, 128, 128)),
         "narrow16": (("fine16",), 64, Reading(128, 64)),
         "level8": (("narrow16", "stage8"), 64, CspLayer(128, 64, 64)),
         "coarse16": (("level8",), 64, _beside(64, 64, 128, 2)),
         "level16": (("coarse16", "narrow16"), 128, CspLayer(128, 128, 128)),
         "coarse32": (("level16",), 128, _beside(128, 128, 256, 2)),
-        "level32": (("coarse32", "stage32"), 256, CspLayer(256, 256, 256)),
+        "level32": (("coarse32", "narrow32"), 256, CspLayer(256, 256, 256)),
     }
     for stride in STRIDES:
         parts[f"head{stride}"] = ((f"level{stride}",), 64, Reading(parts[f"level{stride}"][1], 64))
@@ -135,29 +154,29 @@ class Detector(nn.Module):
         parts = _parts()
         self.given = {name: given for name, (given, _, _) in parts.items()}
         self.parts = nn.ModuleDict({name: layers for name, (_, _, layers) in parts.items()})
-        self.kinds = nn.ModuleList(nn.Conv2d(64, 80, 1) for _ in STRIDES)
-        self.places = nn.ModuleList(nn.Conv2d(64, 5, 1) for _ in STRIDES)
+        self.kinds = nn.ModuleList(Convolution(64, 80, 1) for _ in STRIDES)
+        self.places = nn.ModuleList(Convolution(64, 5, 1) for _ in STRIDES)
         for kinds, places in zip(self.kinds, self.places, strict=True):
             nn.init.constant_(kinds.bias, -4.6)
             nn.init.constant_(places.bias, 1.0)
             nn.init.constant_(places.bias[:1], -4.6)
 
     def maps(self, x: Tensor, told: Maps | None = None) -> Maps:
-        """The map of each part, given the ones in `told` or, without it, those that the parts before it made."""
+        """The map of each part before its SiLU, given the ones in `told` or, without it, those that the parts before it made."""
         made: Maps = {}
-        known = made if told is None else told
-        picture = F.pixel_unshuffle(x, 2)
+        known = {"picture": F.pixel_unshuffle(x, 2)}
         for name, sources in self.given.items():
-            given = [picture if n == "picture" else known[n] for n in sources]
+            given = [known[n] for n in sources]
             if len(given) == 2 and given[0].shape[-1] < given[1].shape[-1]:
                 given[0] = F.interpolate(given[0], scale_factor=2.0)
             made[name] = self.parts[name](torch.cat(given, 1) if len(given) > 1 else given[0])
+            known[name] = lifted(made[name] if told is None else told[name])
         return made
 
     def answers(self, maps: Maps) -> tuple[Tensor, Tensor]:
         """(n, cells, 80) class logits and (n, cells, 5) objectness and box logits, read off the head's maps."""
-        kinds = [_rows(read(maps[f"kinds{stride}"])) for read, stride in zip(self.kinds, STRIDES, strict=True)]
-        places = [_rows(read(maps[f"places{stride}"])) for read, stride in zip(self.places, STRIDES, strict=True)]
+        kinds = [_rows(read(lifted(maps[f"kinds{stride}"]))) for read, stride in zip(self.kinds, STRIDES, strict=True)]
+        places = [_rows(read(lifted(maps[f"places{stride}"]))) for read, stride in zip(self.places, STRIDES, strict=True)]
         return torch.cat(kinds, 1), torch.cat(places, 1)
 
     def apart(self, x: Tensor, told: Maps) -> tuple[Maps, Tensor, Tensor]:

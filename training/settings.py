@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-SIDES = {256: 6, 320: 4, 416: 3, 512: 2}
+SIDES = {256: 8, 320: 6, 416: 4, 512: 2}
 """Pixels of a side, and pictures of that side that a worker takes at once."""
 
 Phase = tuple[float, dict[int, float]]  # until this part of the run, odds of each side
@@ -18,7 +18,7 @@ PHASES: tuple[Phase, ...] = (
 
 
 class Stage(NamedTuple):
-    """A stretch of a run: `apart`, `whole` or `fixed`; the steps at which it begins and ends; the highest rate."""
+    """A stretch of a run: `apart`, `fixed` or `whole`; the steps at which it begins and ends; the highest rate."""
 
     name: str
     begins: int
@@ -28,17 +28,17 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """A run of `steps` optimiser steps: first each part of the network by itself, then the whole, then the whole with fixed normalisation.
+    """A run of `steps` optimiser steps: first each part of the network by itself, then so with fixed normalisation, then the whole.
 
     In each of the three the rate rises to its peak over `warmup` steps and falls in a line to a hundredth of it.
     """
 
     steps: int
-    apart: float = 0.15  # shares of the steps; what is left is for the third stage
-    whole: float = 0.2
+    apart: float = 0.08  # shares of the steps; what is left is for the whole
+    fixed: float = 0.22
     apart_peak: float = 3e-3
-    whole_peak: float = 4e-4
-    peak: float = 3e-4
+    fixed_peak: float = 3e-3
+    peak: float = 2e-4
     warmup: int = 100
     seed: int = 0
     workers: int = 2
@@ -48,12 +48,12 @@ class Settings:
 
     def stage(self, step: int) -> Stage:
         """The stage that a step belongs to."""
-        first, second = round(self.apart * self.steps), round((self.apart + self.whole) * self.steps)
+        first, second = round(self.apart * self.steps), round((self.apart + self.fixed) * self.steps)
         if step < first:
             return Stage("apart", 0, first, self.apart_peak)
         if step < second:
-            return Stage("whole", first, second, self.whole_peak)
-        return Stage("fixed", second, self.steps, self.peak)
+            return Stage("fixed", first, second, self.fixed_peak)
+        return Stage("whole", second, self.steps, self.peak)
 
     def rate(self, step: int) -> float:
         stage = self.stage(step)

@@ -14,9 +14,9 @@ from training.network import CHANNELS
 
 KEPT = 0.02  # objectness from which a cell's classes and box are taught
 TENSORS = {
-    "stem": "695", "stage4": "721", "down8": "729", "stage8": "781", "down16": "789", "stage16": "841", "down32": "849", "pooling": "861",
-    "stage32": "890", "fine16": "921", "narrow16": "925", "level8": "956", "coarse16": "964", "level16": "990", "coarse32": "998",
-    "level32": "1024", "head8": "1028", "head16": "1070", "head32": "1112",
+    "stem": "695", "stage4": "721", "down8": "729", "stage8": "781", "down16": "789", "stage16": "841", "down32": "849",
+    "squeezed": "853", "pooling": "861", "stage32": "886", "narrow32": "890", "fine16": "921", "narrow16": "925", "level8": "956",
+    "coarse16": "964", "level16": "990", "coarse32": "998", "level32": "1024", "head8": "1028", "head16": "1070", "head32": "1112",
     "kinds8a": "1036", "kinds16a": "1078", "kinds32a": "1120", "places8a": "1053", "places16a": "1095", "places32a": "1137",
     "kinds8": "1044", "kinds16": "1086", "kinds32": "1128", "places8": "1061", "places16": "1103", "places32": "1145",
 }  # fmt: skip
@@ -37,8 +37,8 @@ class Answer:
     boxes: np.ndarray
 
 
-def with_maps(path: Path, *, activated: bool = True) -> bytes:
-    """The teacher's ONNX file with its batch size made free and the maps of `TENSORS` as further outputs, before or after their SiLU."""
+def with_maps(path: Path) -> bytes:
+    """The teacher's ONNX file with its batch size made free and the maps of `TENSORS`, before their SiLU, as further outputs."""
     model = onnx.load(str(path))
     shapes = {i.name: i for i in model.graph.initializer}
     constants = {n.output[0]: n.attribute[0].t for n in model.graph.node if n.op_type == "Constant"}
@@ -52,17 +52,17 @@ def with_maps(path: Path, *, activated: bool = True) -> bytes:
     for v in (*model.graph.input, *model.graph.output):
         v.type.tensor_type.shape.dim[0].dim_param = "n"
     for name, channels in CHANNELS.items():
-        tensor = TENSORS[name] if activated else makers[TENSORS[name]].input[0]
-        model.graph.output.append(onnx.helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, ["n", channels, "h", "w"]))
+        before = makers[TENSORS[name]].input[0]
+        model.graph.output.append(onnx.helper.make_tensor_value_info(before, onnx.TensorProto.FLOAT, ["n", channels, "h", "w"]))
     return model.SerializeToString()
 
 
 class Teacher:
     """Answers square pictures of one side."""
 
-    def __init__(self, path: Path, side: int, batch: int, *, activated: bool = True) -> None:
+    def __init__(self, path: Path, side: int, batch: int) -> None:
         core = ov.Core()
-        model = core.read_model(with_maps(path, activated=activated), b"")
+        model = core.read_model(with_maps(path), b"")
         model.reshape([batch, 3, side, side])
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
         self.request = core.compile_model(model, "CPU", options).create_infer_request()

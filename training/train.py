@@ -17,20 +17,20 @@ import time
 from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.augment import Painter
 from training.corpus import odds, read
 from training.exported import load_exported
 from training.feed import Feed
-from training.losses import MapLoss, Target, channel_weights, maps_loss
-from training.network import CHANNELS, Detector, Maps, Reading
+from training.losses import MapLoss, Target, channel_weights, maps_loss, rising
+from training.network import CHANNELS, Convolution, Detector, Maps, Reading
 from training.optimiser import Share
 from training.settings import SIDES, Settings, Stage, shared
 from training.teacher import Teacher
@@ -111,24 +111,25 @@ class Worker:
                 self._save()
 
     def _enter(self, stage: Stage) -> None:
-        """Begin or go on with a stage. Where normalisation becomes fixed, the mean of the weights takes their place, statistics and all."""
+        """Begin or go on with a stage. The second and the third begin with the mean of the weights, statistics of normalisation and all."""
         net, mean = self.common.net, self.common.mean
-        net.train(stage.name != "fixed")
+        net.train(stage.name == "apart")
+        for module in net.modules():
+            if isinstance(module, Convolution):
+                module.rounded = stage.name == "whole"
         if self.step != stage.begins:
             return
         self.optimiser = Share(net, self.rank, self.settings.workers)
         self.common.meet.wait()
-        if stage.name == "fixed":
+        if stage.name != "apart":
             net.load_state_dict(mean.state_dict())
-        elif self.rank == 0:
-            mean.load_state_dict(net.state_dict())
         self.common.meet.wait()
 
     def _loss(self, side: int, batch: Tensor, target: Target) -> tuple[Tensor, list[float]]:
         """The loss, and its parts to show."""
         common, net, settings = self.common, self.common.net, self.settings
         stage = settings.stage(self.step)
-        apart = stage.name == "apart"
+        apart = stage.name != "whole"
         with torch.autocast("cpu", torch.bfloat16):
             made, kinds, places = net.apart(batch, target.maps) if apart else net.together(batch)
         value, told = self.loss(kinds, places, target, side)
@@ -188,7 +189,7 @@ class Worker:
         self.step = state["step"]
         self.common.net.load_state_dict(state["net"])
         self.common.mean.load_state_dict(state["mean"])
-        merged: dict[str, dict[str, Tensor]] = {}
+        merged: dict[str, Any] = {}
         for shard in sorted(found.glob("optimiser.*.pt")):
             merged |= torch.load(shard, weights_only=True)
         self.optimiser.load(merged)
@@ -204,12 +205,12 @@ def begin(net: Detector, teacher: Path, pictures: list[np.ndarray]) -> Maps:
     """
     images = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32)
     weights = {}
-    for name, told in Teacher(teacher, images.shape[-1], len(images), activated=False).maps(images).items():
+    for name, told in Teacher(teacher, images.shape[-1], len(images)).maps(images).items():
         before = torch.from_numpy(told)
         normalisation = [module for module in net.parts[name].modules() if isinstance(module, Reading)][-1][1]
         normalisation.weight.copy_(before.std((0, 2, 3)))
         normalisation.bias.copy_(before.mean((0, 2, 3)))
-        weights[name] = channel_weights(F.silu(before).var((0, 2, 3)))
+        weights[name] = channel_weights(rising(before).var((0, 2, 3)))
     return weights
 
 
@@ -218,8 +219,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--apart", type=float, default=Settings.apart, help="share of the steps in which each part is taught by itself")
-    parser.add_argument("--whole", type=float, default=Settings.whole, help="share of the steps thereafter until normalisation is fixed")
-    parser.add_argument("--peak", type=float, default=Settings.peak, help="highest rate once it is fixed")
+    parser.add_argument("--fixed", type=float, default=Settings.fixed, help="share of the steps thereafter with fixed normalisation")
+    parser.add_argument("--peak", type=float, default=Settings.peak, help="highest rate of the whole")
     parser.add_argument("--maps", type=float, default=Settings.maps)
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--workers", type=int, default=Settings.workers)
@@ -230,12 +231,12 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--pid-file", type=Path)
     args = parser.parse_args()
-    if min(args.apart, args.whole) < 0 or args.apart + args.whole > 1:
-        parser.error("--apart and --whole are shares of the steps: from 0 up, and together at most 1")
+    if min(args.apart, args.fixed) < 0 or args.apart + args.fixed > 1:
+        parser.error("--apart and --fixed are shares of the steps: from 0 up, and together at most 1")
     settings = Settings(
         args.steps,
         apart=args.apart,
-        whole=args.whole,
+        fixed=args.fixed,
         peak=args.peak,
         maps=args.maps,
         seed=args.seed,

@@ -65,9 +65,9 @@ def test_in_each_stage_the_rate_rises_and_falls():
     run = settings.Settings(steps=4000)
     stages = list(dict.fromkeys(run.stage(k) for k in range(4000)))
     assert [(stage.name, stage.begins, stage.ends) for stage in stages] == [
-        ("apart", 0, 600),
-        ("whole", 600, 1400),
-        ("fixed", 1400, 4000),
+        ("apart", 0, 320),
+        ("fixed", 320, 1200),
+        ("whole", 1200, 4000),
     ]
     for stage in stages:
         rates = [run.rate(k) for k in range(stage.begins, stage.ends)]
@@ -75,9 +75,9 @@ def test_in_each_stage_the_rate_rises_and_falls():
         assert rates[-1] == pytest.approx(stage.peak / 100, rel=0.01)
 
 
-def test_what_has_been_taught_goes_on_with_fixed_normalisation():
-    run = settings.Settings(steps=10, apart=0, whole=0)
-    assert {run.stage(k).name for k in range(10)} == {"fixed"}
+def test_what_has_been_taught_goes_on_as_a_whole():
+    run = settings.Settings(steps=10, apart=0, fixed=0)
+    assert {run.stage(k).name for k in range(10)} == {"whole"}
 
 
 def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
