@@ -53,7 +53,7 @@ SLOPE, FLOOR = 0.2, -4.0
 
 
 def rising(x: Tensor) -> Tensor:
-    """SiLU and a fifth of what it was given, but for what is far below zero: a SiLU that rises everywhere.
+    """SiLU and a fifth of what it was given: a SiLU that rises from `FLOOR` on. Below, it hardly changes; its gradient there is a rise's.
 
     SiLU itself falls below -1.28. A channel that is mostly off could come to rest there with its sign reversed, and did.
     """

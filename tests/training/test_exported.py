@@ -97,7 +97,7 @@ def test_the_shipped_file_is_this_detectors_and_training_can_go_on_from_it(pictu
     model = onnx.load(str(shipped))
     for weight, bias in convolutions(model).values():
         assert bias.shape == weight.shape[:1]
-        assert 0 < np.abs(weight).max() < 40  # the numbers in the file go to 127
+        assert (weight != np.rint(weight)).any()  # not the integers that the file holds
     load_exported(net, model, pictures)
     session = OpenVino(shipped)
     image = np.full((1, 3, session.side, session.side), 114, np.float32)
