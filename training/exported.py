@@ -47,7 +47,7 @@ def _smoothing(name: str, makers: dict[str, NodeProto], held: dict[str, np.ndarr
 
 
 def _module(node: str) -> str:
-    """`/net/stage32/stage32.0/a/a.0/Conv` → `parts.stage32.0.a.0`: a part that begins with the one before it stands for both."""
+    """`/net/stem/stem.1/stem.1.0/Conv` → `parts.stem.1.0`: a part that begins with the one before it stands for both."""
     parts = [*node.strip("/").split("/")[1:-1], ""]
     name = ".".join(part for part, following in pairwise(parts) if not following.startswith(f"{part}."))
     return f"parts.{name}" if name.split(".")[0] in CHANNELS else name

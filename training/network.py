@@ -164,13 +164,14 @@ class Detector(nn.Module):
     def maps(self, x: Tensor, told: Maps | None = None) -> Maps:
         """The map of each part before its SiLU, given the ones in `told` or, without it, those that the parts before it made."""
         made: Maps = {}
+        before = made if told is None else told
         known = {"picture": F.pixel_unshuffle(x, 2)}
         for name, sources in self.given.items():
+            known |= {n: lifted(before[n]) for n in sources if n not in known}
             given = [known[n] for n in sources]
             if len(given) == 2 and given[0].shape[-1] < given[1].shape[-1]:
                 given[0] = F.interpolate(given[0], scale_factor=2.0)
             made[name] = self.parts[name](torch.cat(given, 1) if len(given) > 1 else given[0])
-            known[name] = lifted(made[name] if told is None else told[name])
         return made
 
     def answers(self, maps: Maps) -> tuple[Tensor, Tensor]:

@@ -207,7 +207,7 @@ def begin(net: Detector, teacher: Path, pictures: list[np.ndarray]) -> Maps:
     weights = {}
     for name, told in Teacher(teacher, images.shape[-1], len(images)).maps(images).items():
         before = torch.from_numpy(told)
-        normalisation = [module for module in net.parts[name].modules() if isinstance(module, Reading)][-1][1]
+        ((_, normalisation, _),) = (module for module in net.parts[name].modules() if isinstance(module, Reading))
         normalisation.weight.copy_(before.std((0, 2, 3)))
         normalisation.bias.copy_(before.mean((0, 2, 3)))
         weights[name] = channel_weights(rising(before).var((0, 2, 3)))

@@ -17,7 +17,7 @@ from training.augment import Painter
 from training.corpus import odds, read
 from training.feed import Feed
 from training.losses import FLOOR, channel_weights, maps_loss, rising
-from training.network import Convolution, Detector
+from training.network import Convolution, Detector, lifted
 from training.teacher import Teacher
 from training.train import begin, load_weights
 
@@ -46,6 +46,7 @@ def test_the_student_has_a_map_for_each_of_the_teachers(corpus):
     made, kinds, places = Detector().together(pixels)
     assert {n: m.shape for n, m in made.items()} == {n: m.shape for n, m in target.maps.items()}
     assert kinds.shape[:2] == places.shape[:2] == target.sure.shape
+    assert all((lifted(m) > -1e-3).all() for m in target.maps.values())
     weights = {n: channel_weights(rising(m.float()).var((0, 2, 3))) for n, m in target.maps.items()}
     assert all(loss == 0 for loss in maps_loss(target.maps, target.maps, weights))
     scale = torch.linspace(FLOOR, 60, 100_000)
