@@ -77,6 +77,8 @@ def main() -> None:
     found = find(OpenVino(args.out), test)
     small = precision(test, found)
     rows = outcomes(test, found)
+    if not len(rows):
+        parser.error(f"{args.weights}: finds nothing on the validation part, so there is nothing to calibrate; train it for longer")
     calibration = fit(rows)
     unseen = crosswise(rows)
     make(calibration)

@@ -139,7 +139,7 @@ def precision(test: TestSet, found: dict[int, np.ndarray], *, people_only: bool 
             if not people_only or int(c) in test.known[i]:
                 rows.append({"image_id": i, "category_id": IDS[int(c)], "bbox": [x, y, w, h], "score": s})
     with contextlib.redirect_stdout(io.StringIO()):
-        result = COCOeval(test.truth, test.truth.loadRes(rows), "bbox")
+        result = COCOeval(test.truth, test.truth.loadRes(rows) if rows else _coco(_content({}, [])), "bbox")
         result.evaluate()
         result.accumulate()
         result.summarize()

@@ -53,6 +53,8 @@ def test_photographs_at_full_size_are_none_that_training_or_evaluation_has(tmp_p
     assert list(found.pixels) == [139, 285]
     assert found.truth.imgToAnns[139][0]["bbox"] == pytest.approx([160, 0, 80, 100])
     assert found.truth.cats[found.truth.imgToAnns[139][0]["category_id"]]["name"] == "dog"
+    nothing = truth.precision(found, {139: np.zeros((0, 6), np.float32)})
+    assert (nothing.ap50, nothing.ap) == (0, 0)
 
 
 def test_rare_classes_come_up_more_often():
