@@ -356,8 +356,13 @@ class Site:
                 assert all(-(-rows // 20) == count for _, rows, count in connection.execute(kept))
                 assert Counter(connection.execute(select(notifications.c.job_id)).scalars()) == Counter(row.id for row in ended)
         work = self.folder / "data" / "work"
+
+        def tidy() -> bool:
+            left = {each.name.partition("-")[0] for each in work.iterdir() if each.is_dir()}
+            return left <= {str(each.pid) for each in self.processes("worker")}
+
         # A worker removes what those before it have left when it has started, which may be about to happen.
-        self.wait("tidy folder", lambda: {each.name for each in work.iterdir()} <= {str(each.pid) for each in self.processes("worker")})
+        self.wait("tidy folder", tidy)
 
 
 def _role(process: psutil.Process) -> str:

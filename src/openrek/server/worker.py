@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
-
-import psutil
 
 from openrek.awsmodel.serialise import serialise_json_element
 from openrek.awsmodel.services import load_service
@@ -35,6 +31,7 @@ from openrek.vision.library import ModelLibrary
 from openrek.vision.registry import VERSIONS
 from openrek.worker.rows import Rows
 from openrek.worker.run import Worker
+from openrek.worker.scratch import Scratch
 from openrek.worker.staged import StagedVideos
 
 MEGABYTE, GIGABYTE = 10**6, 10**9
@@ -50,36 +47,32 @@ def worker(settings: Settings, ended: Callable[[], None]) -> Iterator[Worker]:
         Called after a job has ended.
     """
     chosen, limits, clock = settings.worker, settings.limits, SystemClock()
-    scratch = _own_folder(settings.data / "work")
     observations = ObservationStore(settings.data / "observations")
-    staged = StagedVideos(scratch, observations, ModelLibrary.of(settings).locate)
     cores = chosen.cores or len(os.sched_getaffinity(0))
-    with (
-        Database(settings.database_url, "jobs") as database,
-        ProcessRunner(staged.locate, cores, chosen.child_megabytes, chosen.stuck_seconds) as runner,
-    ):
+    with Scratch.below(settings.data / "work") as scratch, Database(settings.database_url, "jobs") as database:
         database.check_version()
-        runner.warm()
-        yield Worker(
-            name=worker_name(settings),
-            claims=Claims(database, clock, limits, chosen.lease_seconds),
-            rows=Rows(lambda claim: ResultWriter(database, claim), serialise_row),
-            features={f"Start{feature.noun}": feature for feature in FEATURES.values()},
-            runner=runner,
-            staged=staged,
-            observations=observations,
-            objects=object_source(settings, Storage(settings.data, clock, region=settings.region)),
-            room=Room(limits.video_bytes, chosen.disk_reserve_megabytes * MEGABYTE),
-            resources=lambda job, names: {},
-            versions=VERSIONS,
-            limits=VideoLimits(limits.video_seconds, limits.frame_pixels, settings.strict_formats),
-            scratch=scratch,
-            width=cores,
-            lease_seconds=chosen.lease_seconds,
-            observations_bytes=int(chosen.observations_gigabytes * GIGABYTE),
-            ended=ended,
-        )
-    shutil.rmtree(scratch, ignore_errors=True)
+        staged = StagedVideos(scratch.path, observations, ModelLibrary.of(settings).locate)
+        with ProcessRunner(staged.locate, cores, chosen.child_megabytes, chosen.stuck_seconds) as runner:
+            runner.warm()
+            yield Worker(
+                name=worker_name(settings),
+                claims=Claims(database, clock, limits, chosen.lease_seconds),
+                rows=Rows(lambda claim: ResultWriter(database, claim), serialise_row),
+                features={f"Start{feature.noun}": feature for feature in FEATURES.values()},
+                runner=runner,
+                staged=staged,
+                observations=observations,
+                objects=object_source(settings, Storage(settings.data, clock, region=settings.region)),
+                room=Room(limits.video_bytes, chosen.disk_reserve_megabytes * MEGABYTE),
+                resources=lambda job, names: {},
+                versions=VERSIONS,
+                limits=VideoLimits(limits.video_seconds, limits.frame_pixels, settings.strict_formats),
+                scratch=scratch,
+                width=cores,
+                lease_seconds=chosen.lease_seconds,
+                observations_bytes=int(chosen.observations_gigabytes * GIGABYTE),
+                ended=ended,
+            )
 
 
 def serialise_row(feature: Feature, row: Row) -> bytes:
@@ -96,18 +89,6 @@ def _element(noun: str, member: str) -> str:
     element = operation.output.members[member].shape.element
     assert element is not None
     return element.shape.name
-
-
-def _own_folder(root: Path) -> Path:
-    """A folder for this process; those of processes that have gone are removed."""
-    root.mkdir(parents=True, exist_ok=True)
-    for folder in root.iterdir():
-        if folder.name.isdigit() and not psutil.pid_exists(int(folder.name)):
-            shutil.rmtree(folder, ignore_errors=True)
-    own = root / str(os.getpid())
-    shutil.rmtree(own, ignore_errors=True)  # in a container every worker may have the same process id
-    own.mkdir()
-    return own
 
 
 def main() -> None:

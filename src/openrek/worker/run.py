@@ -38,6 +38,7 @@ from openrek.jobs.leases import Claim
 from openrek.jobs.records import Job
 from openrek.media.stage import ObjectSource, Room
 from openrek.worker.rows import Rows
+from openrek.worker.scratch import Scratch
 from openrek.worker.staged import StagedVideos
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 IDLE = 1.0
 """Seconds after which a worker looks for jobs even if nobody told it of one."""
 TIDY_EVERY = 60.0
-"""Seconds between two looks at how much room observations take."""
+"""Seconds between two looks at how much room observations take, and at what other workers have left."""
 
 Resources = Callable[[Job, Sequence[str]], Mapping[str, Any]]
 """Gives a job's reduction what it needs from above, by name."""
@@ -89,7 +90,7 @@ class Worker:
     versions
         The version of the observer's code of every role.
     scratch
-        Folder for staging and sorting.
+        For staging and sorting.
     lease_seconds
         How long a claim holds without a heartbeat.
     ended
@@ -108,7 +109,7 @@ class Worker:
     resources: Resources
     versions: Mapping[str, int]
     limits: VideoLimits
-    scratch: Path
+    scratch: Scratch
     width: int
     lease_seconds: float
     observations_bytes: int
@@ -172,9 +173,10 @@ class Worker:
         """Keep the disk from filling up. No heartbeat waits for it: to look through a large store takes a while."""
         while not self._stopping.wait(TIDY_EVERY):
             try:
+                self.scratch.remove_abandoned()
                 self.observations.sweep(self.observations_bytes, self._is_in_use)
             except OSError:
-                log.exception("could not make room for observations")
+                log.exception("could not make room")
 
     def _is_in_use(self, identity: str) -> bool:
         with self._lock:
@@ -215,7 +217,7 @@ class Worker:
 
     def _analyse(self, running: Pass) -> None:
         reference = running.claims[0].job.object
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+        with tempfile.TemporaryDirectory(dir=self.scratch.path) as folder:
             staged = self.objects.fetch(reference, Path(folder), self.room, lambda *_: running.alive())
             running.identity = staged.identity
             with self.staged.hold(staged.identity, staged.path):

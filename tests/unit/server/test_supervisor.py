@@ -184,13 +184,13 @@ def test_the_worker_itself_starts_and_ends_with_its_input(tmp_path: Path) -> Non
     settings = Settings(data=tmp_path, database=f"sqlite:///{tmp_path / 'openrek.db'}", worker={"cores": 1})
     with Database(settings.database_url, "jobs") as database:
         database.migrate()
-    dead = tmp_path / "work" / "4194304"  # beyond the largest process id
+    dead = tmp_path / "work" / "1-dead"
     dead.mkdir(parents=True)
     worker = Supervisor(settings.model_dump_json(), lambda: None, lambda: None)
 
     async def run() -> None:
         running = asyncio.create_task(worker.run())
-        while worker.process is None or not (tmp_path / "work" / str(worker.process.pid)).exists():
+        while worker.process is None or not list((tmp_path / "work").glob(f"{worker.process.pid}-*")):
             assert not running.done()
             await asyncio.sleep(0.01)
         running.cancel()
@@ -199,4 +199,4 @@ def test_the_worker_itself_starts_and_ends_with_its_input(tmp_path: Path) -> Non
     asyncio.run(run())
     assert worker.process is not None
     assert worker.process.returncode == 0
-    assert not list((tmp_path / "work").iterdir())
+    assert not [each for each in (tmp_path / "work").iterdir() if each.is_dir()]

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ from openrek.vision.registry import VERSIONS
 from openrek.worker import run
 from openrek.worker.rows import Rows
 from openrek.worker.run import Worker
+from openrek.worker.scratch import Scratch
 from openrek.worker.staged import StagedVideos
 
 ACCOUNT, REGION = "000000000000", "eu-west-1"
@@ -122,7 +124,7 @@ class Bench:
         self.claims = Claims(self.database, self.clock, limits, LEASE)
         self.objects = FolderSource(self)
         self.observations = ObservationStore(self.folder / "observations")
-        self.scratch = self.folder / "work"
+        self.scratch = self.folder / "work/1-own"
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.jobs: list[str] = []
         self.worker = self.new_worker()
@@ -143,7 +145,7 @@ class Bench:
             resources=lambda job, names: {},
             versions=VERSIONS,
             limits=VideoLimits(),
-            scratch=self.scratch,
+            scratch=Scratch(self.scratch),
             width=1,
             lease_seconds=lease_seconds,
             observations_bytes=1000 * MEGABYTE,
@@ -426,6 +428,22 @@ class TestRoom:
         assert swept.is_set()
         assert not old.exists()
         assert (bench.get(job).state, bench.get(job).attempt, len(bench.rows(job))) == (State.SUCCEEDED, 1, 20)
+
+    def test_what_other_workers_have_left_goes_while_this_one_works(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(run, "TIDY_EVERY", 0.01)
+        left = bench.scratch.with_name("2-other")
+        left.mkdir()
+
+        def wait(bench: Bench, task: Task, alive: Alive) -> None:
+            deadline = time.monotonic() + 30
+            while left.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+        bench.faults.append(wait)
+        job = bench.start()
+        bench.run()
+        assert not left.exists()
+        assert bench.get(job).state is State.SUCCEEDED
 
     def test_leases_are_renewed_while_it_takes_long_to_tidy(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(run, "TIDY_EVERY", 0.001)
