@@ -56,14 +56,9 @@ def enqueue(tx: Transaction, **columns: Any) -> None:
 
 def due(tx: Transaction, running: Collection[int], limit: int) -> list[Post]:
     """What is to be posted now and is not being posted; of no subscription more than a share while others wait."""
-    rows = tx.sql.execute(select(posts.c.id, posts.c.subscription_arn).where(posts.c.due_at <= tx.now).order_by(posts.c.due_at, posts.c.id))
-    places: dict[str, int] = {}
-    ranked = []
-    for row in rows:
-        if row.id not in running:
-            places[row.subscription_arn] = places.get(row.subscription_arn, 0) + 1
-            ranked.append((places[row.subscription_arn], row.id))
-    chosen = [number for _, number in sorted(ranked)[:limit]]
+    place = func.row_number().over(partition_by=posts.c.subscription_arn, order_by=(posts.c.due_at, posts.c.id))
+    waiting = select(posts.c.id, place.label("place")).where(posts.c.due_at <= tx.now, posts.c.id.not_in(running)).subquery()
+    chosen = select(waiting.c.id).order_by(waiting.c.place, waiting.c.id).limit(limit)
     return [_post(row) for row in tx.sql.execute(select(posts).where(posts.c.id.in_(chosen)).order_by(posts.c.id))]
 
 
