@@ -75,7 +75,7 @@ class Exported(nn.Module):
 
 def export(weights: Path, out: Path, side: int, calibration: Calibration | None = None) -> None:
     net = Detector()
-    load_weights(net, weights)
+    load_weights(net, torch.load(weights, weights_only=True))
     wrapped = Exported(net, calibration).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

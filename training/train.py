@@ -14,7 +14,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,26 @@ def slices(net: nn.Module) -> Iterator[tuple[str, slice, torch.Size]]:
         at += p.numel()
 
 
-def load_weights(net: nn.Module, path: Path) -> None:
+def load_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Raises ValueError if the weights are another network's."""
-    weights = torch.load(path, weights_only=True)
     if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in net.state_dict().items()}:
         raise ValueError("the weights of another network; the commit that made them can read them")
     net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+
+
+def checkpoint(folder: Path) -> Path | None:
+    """What a run has saved last."""
+    return next((path for path in (folder / "checkpoint", folder / "checkpoint.old") if path.exists()), None)
+
+
+def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Keep what a run is made of, and tell what of it was otherwise when the run was last continued."""
+    text = json.dumps(settings, indent=1)
+    now, before = json.loads(text), json.loads(path.read_text()) if path.exists() else {}
+    for name in before:
+        if before[name] != now.get(name):
+            print(f"from here on {name} is {now.get(name)}, no longer {before[name]}", flush=True)
+    path.write_text(text)
 
 
 class Worker:
@@ -182,13 +196,13 @@ class Worker:
             new.rename(current)
 
     def _resume(self) -> None:
-        found = next((f for f in (self.folder / "checkpoint", self.folder / "checkpoint.old") if f.exists()), None)
-        if not found:
+        found = checkpoint(self.folder)
+        if found is None:
             return
         state = torch.load(found / "state.pt", weights_only=True)
         self.step = state["step"]
-        self.common.net.load_state_dict(state["net"])
-        self.common.mean.load_state_dict(state["mean"])
+        load_weights(self.common.net, state["net"])
+        load_weights(self.common.mean, state["mean"])
         merged: dict[str, Any] = {}
         for shard in sorted(found.glob("optimiser.*.pt")):
             merged |= torch.load(shard, weights_only=True)
@@ -244,24 +258,26 @@ def main() -> None:
         leave_out=tuple(args.leave_out),
     )
     teacher = args.teacher or shared("models", "yolox-nano", "yolox_nano.onnx")
+    torch.manual_seed(settings.seed)
+    net = Detector()
+    saved = checkpoint(args.folder)
+    if saved:
+        try:
+            load_weights(net, torch.load(saved / "state.pt", weights_only=True)["net"])
+        except ValueError as error:
+            parser.error(f"{args.folder} holds {error}; name another folder")
     args.folder.mkdir(parents=True, exist_ok=True)
-    (args.folder / "settings.json").write_text(
-        json.dumps(
-            dataclasses.asdict(settings) | {"start": args.start and str(args.start), "more": [str(folder) for folder in args.more]},
-            indent=1,
-        )
-    )
+    sources = {"start": args.start and str(args.start), "more": [str(folder) for folder in args.more]}
+    write_settings(args.folder / "settings.json", dataclasses.asdict(settings) | sources)
     if args.pid_file:
         args.pid_file.write_text(str(os.getpid()))
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    torch.manual_seed(settings.seed)
     photographs = read(args.corpus or shared("corpus"), leave_out=frozenset(settings.leave_out), held_out=False)
     photographs += [p for folder in args.more for p in read(folder, leave_out=frozenset(settings.leave_out))]
     print(f"{len(photographs)} photographs", flush=True)
     painter = Painter(photographs, odds(photographs))
-    net = Detector()
     weights = begin(net, teacher, [painter.picture(np.random.default_rng([settings.seed, k]), 320).pixels for k in range(MEASURED)])
     try:
         if args.start and args.start.suffix == ".onnx":
@@ -269,7 +285,7 @@ def main() -> None:
             shown = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 64
             load_exported(net, onnx.load(str(args.start)), shown)
         elif args.start:
-            load_weights(net, args.start)
+            load_weights(net, torch.load(args.start, weights_only=True))
     except (OSError, ValueError) as error:
         parser.error(f"--start {args.start}: {error}")
     mean = Detector()

@@ -127,6 +127,18 @@ def test_wrong_shares_and_weights_of_another_network_are_refused_in_a_sentence(c
         assert "Traceback" not in told.stderr
 
 
+def test_the_run_of_another_network_is_left_as_it_is(corpus, tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    torch.save({"step": 2, "net": {"detector.stem.weight": torch.zeros(3)}}, tmp_path / "checkpoint/state.pt")
+    (tmp_path / "settings.json").write_text("{}")
+    command = [sys.executable, "-m", "training.train", tmp_path, "--steps", "4", "--corpus", corpus, "--teacher", TEACHER]
+    told = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "another network" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert (tmp_path / "settings.json").read_text() == "{}"
+
+
 def state(folder: Path) -> dict:
     return torch.load(folder / "checkpoint" / "state.pt", weights_only=True)
 
@@ -134,11 +146,13 @@ def state(folder: Path) -> dict:
 def test_a_run_goes_on_where_it_stopped(corpus, tmp_path):
     train(tmp_path, corpus, 2)
     first = state(tmp_path)
-    assert "continuing at step 2\n" in train(tmp_path, corpus, 8)
+    told = train(tmp_path, corpus, 8)
+    assert "continuing at step 2\n" in told
+    assert "from here on steps is 8, no longer 2\n" in told
     second = state(tmp_path)
     assert (first["step"], second["step"]) == (2, 8)
     for name, _ in Detector().named_parameters():
         assert torch.isfinite(second["net"][name]).all()
         if not name.startswith(("kinds", "places")):  # pictures of nothing teach no class and no box
             assert (first["net"][name] != second["net"][name]).any()
-    load_weights(Detector(), tmp_path / "checkpoint" / "mean.pt")
+    load_weights(Detector(), torch.load(tmp_path / "checkpoint" / "mean.pt", weights_only=True))
