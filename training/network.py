@@ -1,8 +1,8 @@
 """The detector: YOLOX's trunk, pyramid and decoupled head (Ge et al., 2021) with dense 3x3 convolutions, cut at maps that the teacher has.
 
 Made for 8-bit arithmetic: each convolution's input is non-negative (pixels / 64, what a ReLU lets through, a lifted SiLU), so its zero
-point is 0 and every instruction set computes the same. Signed activations do not: OpenVINO 2026.4 gave other answers without AMX than
-with it.
+point is 0. With signed activations OpenVINO 2026.4 gave other answers without AMX than with it. What weights have to be like is in
+overflow.py.
 """
 
 import torch

@@ -3,8 +3,9 @@
 Post-training quantisation by NNCF: weights int8 per channel, activations u8 a tensor with zero point 0 (see network.py), ranges from
 pictures of the corpus's training part. Before it the channels of each activation are brought nearer to one range, each filter taking back
 what its inputs were multiplied by (SmoothQuant: Xiao et al., 2022). What follows the last convolutions, where boxes and scores are made,
-stays in floating point. The file holds QuantizeLinear and DequantizeLinear nodes of the ONNX standard with weights as int8 numbers, so
-OpenVINO and ONNX Runtime both read it.
+stays in floating point. In the end weights are made such that every CPU computes the same (overflow.py): alone that is done to a file which
+is int8 already. The file holds QuantizeLinear and DequantizeLinear nodes of the ONNX standard with weights as int8 numbers, so OpenVINO and
+ONNX Runtime both read it.
 """
 
 import argparse
@@ -15,10 +16,11 @@ import nncf
 import numpy as np
 import onnx
 from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters, OverflowFix
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
 from training.augment import Painter
 from training.corpus import odds, read
+from training.overflow import without_overflow
 from training.predict import letterbox
 from training.settings import shared
 
@@ -59,32 +61,6 @@ def last_convolutions(model: ModelProto) -> list[str]:
     return [n.name for n in model.graph.node if n.op_type == "Conv" and set(n.output) & inputs]
 
 
-def fold(model: ModelProto) -> ModelProto:
-    """Store each quantised weight as the int8 numbers that its QuantizeLinear node would make."""
-    held = {i.name: i for i in model.graph.initializer}
-    nodes, dropped = [], set()
-    for node in model.graph.node:
-        if node.op_type == "QuantizeLinear" and node.input[0] in held:
-            weight, scale, zero = (numpy_helper.to_array(held[name]) for name in node.input)
-            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
-            shape = [-1 if k == axis else 1 for k in range(weight.ndim)] if scale.ndim else []
-            limits = np.iinfo(zero.dtype)
-            numbers = np.clip(
-                np.rint(weight / scale.reshape(shape)) + zero.reshape(shape).astype(np.float32), limits.min, limits.max
-            ).astype(zero.dtype)
-            model.graph.initializer.append(numpy_helper.from_array(numbers, node.output[0]))
-            dropped.add(node.input[0])
-        else:
-            nodes.append(node)
-    used = {name for n in nodes for name in n.input}
-    kept = [i for i in model.graph.initializer if i.name in used]
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(kept)
-    onnx.checker.check_model(model)
-    return model
-
-
 def quantise(model: ModelProto, images: list[np.ndarray], *, float_outputs: bool = False) -> ModelProto:
     """`float_outputs` leaves the last convolutions in floating point too."""
     kept = after_convolutions(model) + (last_convolutions(model) if float_outputs else [])
@@ -100,7 +76,7 @@ def quantise(model: ModelProto, images: list[np.ndarray], *, float_outputs: bool
             overflow_fix=OverflowFix.DISABLE, smooth_quant_alphas=AdvancedSmoothQuantParameters(convolution=SMOOTHING, matmul=-1)
         ),
     )
-    return fold(quantised)
+    return without_overflow(quantised, images)
 
 
 def main() -> None:
@@ -114,7 +90,10 @@ def main() -> None:
     model = onnx.load(str(args.model))
     side = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
     images = list(pictures(args.corpus or shared("corpus"), side, args.pictures))
-    onnx.save(quantise(model, images, float_outputs=args.float_outputs), str(args.out))
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        onnx.save(without_overflow(model, images), str(args.out))
+    else:
+        onnx.save(quantise(model, images, float_outputs=args.float_outputs), str(args.out))
     print(f"{args.out.stat().st_size:,} bytes")
 
 
