@@ -69,6 +69,6 @@ def _is_held(folder: Path) -> bool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False  # whoever made it ended before it had locked anything
-    except BlockingIOError:
-        return True
+    except OSError:
+        return True  # or it is not ours, and nobody would be helped by a worker that does not start
     return False

@@ -92,3 +92,9 @@ def test_a_folder_that_nobody_holds_goes_whatever_process_it_names(tmp_path, nam
     (tmp_path / name / "video").touch()
     with Scratch.below(tmp_path) as scratch:
         assert folders(tmp_path) == {scratch.path}
+
+
+def test_a_folder_that_cannot_be_looked_into_keeps_no_worker_from_starting(tmp_path):
+    (tmp_path / "1-strange/lock").mkdir(parents=True)
+    with Scratch.below(tmp_path) as scratch:
+        assert folders(tmp_path) == {tmp_path / "1-strange", scratch.path}
