@@ -43,6 +43,8 @@ def without_overflow(model: ModelProto, images: list[np.ndarray]) -> ModelProto:
         if maker is None or maker.op_type != "DequantizeLinear":
             continue
         numbers, scale = (numpy_helper.to_array(held[name]) for name in maker.input[:2])
+        if numbers.shape[1] != len(means[node.input[0]]):  # depthwise: each filter has one input, and no neighbours
+            continue
         fitting, longer = fitted(numbers.astype(float))
         added = ((fitting * longer[:, None, None, None] - numbers).sum((2, 3)) @ means[node.input[0]]) * scale
         bias = numpy_helper.to_array(held[node.input[2]])

@@ -76,7 +76,8 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
     for name in before:
         if before[name] != now.get(name):
             print(f"from here on {name} is {now.get(name)}, no longer {before[name]}", flush=True)
-    path.write_text(text)
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)
 
 
 class Worker:

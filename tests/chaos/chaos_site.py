@@ -358,7 +358,7 @@ class Site:
         work = self.folder / "data" / "work"
 
         def tidy() -> bool:
-            left = {each.name.partition("-")[0] for each in work.iterdir() if each.is_dir()}
+            left = {each.name.partition("-")[0] for each in work.iterdir()} - {"lock"}
             return left <= {str(each.pid) for each in self.processes("worker")}
 
         # A worker removes what those before it have left when it has started, which may be about to happen.

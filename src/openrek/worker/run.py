@@ -173,8 +173,8 @@ class Worker:
         """Keep the disk from filling up. No heartbeat waits for it: to look through a large store takes a while."""
         while not self._stopping.wait(TIDY_EVERY):
             try:
-                self.scratch.remove_abandoned()
                 self.observations.sweep(self.observations_bytes, self._is_in_use)
+                self.scratch.remove_abandoned()
             except OSError:
                 log.exception("could not make room")
 

@@ -199,4 +199,4 @@ def test_the_worker_itself_starts_and_ends_with_its_input(tmp_path: Path) -> Non
     asyncio.run(run())
     assert worker.process is not None
     assert worker.process.returncode == 0
-    assert not [each for each in (tmp_path / "work").iterdir() if each.is_dir()]
+    assert [each.name for each in (tmp_path / "work").iterdir()] == ["lock"]
